@@ -1,0 +1,68 @@
+// What a device must be able to do. One implementation per kind of device: cpu/, and cuda/ as a
+// library of its own.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "binding/core/op_arguments.h"
+#include "binding/core/status.h"
+#include "binding/core/tensor.h"
+
+namespace espalier {
+
+/// The contract between streams and kernels. Every method but allocate, deallocate and the getters
+/// is called on the device's dispatcher thread, in stream order. A method may return before the work
+/// is done (a GPU queues it on its own stream) as long as later methods and copy_to_host see the
+/// result. Arguments have been checked by ops/: shapes fit, dtypes are among those documented at the
+/// argument struct, outputs are allocated and do not overlap inputs unless documented. Nothing
+/// throws or aborts; failures come back as Status.
+class Backend {
+ public:
+  virtual ~Backend() = default;
+
+  /// At least `bytes` bytes aligned to 64, or null. Any thread.
+  virtual void* allocate(size_t bytes) = 0;
+  /// Returns a block of allocate(bytes). Any thread; work already queued may still use the block.
+  virtual void deallocate(void* data, size_t bytes) = 0;
+  /// Bounds the number of host threads that kernels use.
+  virtual void set_threads(int threads) = 0;
+  /// Copies host memory into a tensor; `source` is valid during the call only.
+  virtual Status copy_from_host(const View& target, const void* source) = 0;
+  /// Copies a tensor to host memory and returns when the bytes are there.
+  virtual Status copy_to_host(void* target, const ConstView& source) = 0;
+  /// Copies within the device; same dtype and element count.
+  virtual Status copy(const View& target, const ConstView& source) = 0;
+  /// Zeroes a tensor.
+  virtual Status clear(const View& target) = 0;
+
+  virtual Status embedding(const EmbeddingArguments& arguments) = 0;
+  virtual Status linear(const LinearArguments& arguments) = 0;
+  virtual Status masked_matmul(const MaskedMatmulArguments& arguments) = 0;
+  virtual Status rms_norm(const RmsNormArguments& arguments) = 0;
+  virtual Status rope(const RopeArguments& arguments) = 0;
+  virtual Status attention(const AttentionArguments& arguments) = 0;
+  virtual Status swiglu(const SwigluArguments& arguments) = 0;
+  virtual Status cross_entropy(const CrossEntropyArguments& arguments) = 0;
+  virtual Status gram(const GramArguments& arguments) = 0;
+  virtual Status column_moments(const ColumnMomentsArguments& arguments) = 0;
+  virtual Status cosine(const CosineArguments& arguments) = 0;
+  virtual Status gather(const GatherArguments& arguments) = 0;
+  virtual Status scale(const ScaleArguments& arguments) = 0;
+  virtual Status cast(const CastArguments& arguments) = 0;
+  virtual Status elementwise(const ElementwiseArguments& arguments) = 0;
+  virtual Status squared_error(const SquaredErrorArguments& arguments) = 0;
+  virtual Status sum(const SumArguments& arguments) = 0;
+  virtual Status transpose(const TransposeArguments& arguments) = 0;
+  virtual Status eigh(const EighArguments& arguments) = 0;
+  virtual Status svd(const SvdArguments& arguments) = 0;
+  virtual Status cholesky_solve(const CholeskySolveArguments& arguments) = 0;
+  virtual Status least_squares(const LeastSquaresArguments& arguments) = 0;
+  virtual Status ridge_update(const RidgeUpdateArguments& arguments) = 0;
+  virtual Status condition_number(const ConditionNumberArguments& arguments) = 0;
+  virtual Status leave_one_out(const LeaveOneOutArguments& arguments) = 0;
+  virtual Status leave_group_out(const LeaveGroupOutArguments& arguments) = 0;
+};
+
+}  // namespace espalier

@@ -1,0 +1,103 @@
+#include "binding/core/stream.h"
+
+#include <new>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include "binding/core/backend.h"
+
+namespace espalier {
+namespace {
+
+thread_local OwnerId thread_owner = 0;
+
+void fail_outputs(const Task& task, const Status& failure) {
+  for (const Tensor& output : task.writes) output.buffer()->poison(failure);
+}
+
+Status attempt(Task& task, Backend& backend) {
+  for (const Tensor& input : task.reads) {
+    if (!input.buffer()->failure().ok()) return input.buffer()->failure();
+  }
+  // The buffers belong to other libraries' callers too, so nothing may escape from here.
+  try {
+    for (const Tensor& output : task.writes) {
+      if (Status status = output.buffer()->materialize(); !status.ok()) return status;
+    }
+    return task.run(backend);
+  } catch (const Error& error) {
+    return error.status();
+  } catch (const std::bad_alloc&) {
+    return {ErrorCode::out_of_memory, "the host has no memory left"};
+  } catch (const std::exception& error) {
+    return {ErrorCode::unsupported, error.what()};
+  }
+}
+
+}  // namespace
+
+void Stream::set_thread_owner(OwnerId owner) { thread_owner = owner; }
+
+void Stream::submit(Task task) {
+  const std::lock_guard lock(mutex_);
+  if (!started_) {
+    try {
+      std::thread([this] { loop(); }).detach();
+    } catch (const std::system_error&) {
+      throw Error(ErrorCode::out_of_memory, task.op, "could not start the device's dispatcher thread");
+    }
+    started_ = true;
+  }
+  queue_.push_back({std::move(task), thread_owner});
+  wake_.notify_one();
+}
+
+void Stream::loop() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    wake_.wait(lock, [this] { return !queue_.empty(); });
+    Entry entry = std::move(queue_.front());
+    queue_.pop_front();
+    running_ = true;
+    running_owner_ = entry.owner;
+    lock.unlock();
+    execute(entry.task);
+    // Buffers whose last holder was this task are freed before the next one allocates.
+    entry.task = Task{};
+    lock.lock();
+    running_ = false;
+    idle_.notify_all();
+  }
+}
+
+void Stream::execute(Task& task) {
+  const Status status = attempt(task, backend_).with_op(task.op);
+  if (!status.ok()) fail_outputs(task, status);
+  if (task.done) task.done(status);
+}
+
+void Stream::cancel(OwnerId owner) {
+  std::deque<Entry> cancelled;
+  {
+    std::unique_lock lock(mutex_);
+    std::deque<Entry> kept;
+    for (Entry& entry : queue_) {
+      (entry.owner == owner ? cancelled : kept).push_back(std::move(entry));
+    }
+    queue_ = std::move(kept);
+    idle_.wait(lock, [&] { return !running_ || running_owner_ != owner; });
+  }
+  const Status aborted(ErrorCode::aborted, "the environment that queued this work has ended");
+  for (Entry& entry : cancelled) {
+    fail_outputs(entry.task, aborted);
+    if (entry.task.done) entry.task.done(aborted);
+  }
+}
+
+size_t Stream::pending() {
+  const std::lock_guard lock(mutex_);
+  return queue_.size() + (running_ ? 1 : 0);
+}
+
+}  // namespace espalier

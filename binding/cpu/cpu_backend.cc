@@ -1,0 +1,78 @@
+#include "binding/cpu/cpu_backend.h"
+
+#include <omp.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+
+#include "binding/cpu/lapack.h"
+
+namespace espalier::cpu {
+namespace {
+
+// Copies larger than this are split over the threads.
+constexpr size_t kParallelCopy = size_t{1} << 20;
+
+void parallel_copy(void* target, const void* source, size_t bytes) {
+  if (bytes == 0) return;
+  if (bytes < kParallelCopy) {
+    std::memcpy(target, source, bytes);
+    return;
+  }
+  const auto blocks = static_cast<int64_t>((bytes + kParallelCopy - 1) / kParallelCopy);
+#pragma omp parallel for schedule(static)
+  for (int64_t block = 0; block < blocks; ++block) {
+    const size_t start = static_cast<size_t>(block) * kParallelCopy;
+    std::memcpy(static_cast<std::byte*>(target) + start,
+                static_cast<const std::byte*>(source) + start,
+                std::min(kParallelCopy, bytes - start));
+  }
+}
+
+size_t bytes_of(const ConstView& view) {
+  return static_cast<size_t>(view.shape.elements()) * size_of(view.dtype);
+}
+
+}  // namespace
+
+CpuBackend::CpuBackend() = default;
+
+void* CpuBackend::allocate(size_t bytes) { return std::aligned_alloc(64, (bytes + 63) / 64 * 64); }
+
+void CpuBackend::deallocate(void* data, size_t /*bytes*/) { std::free(data); }
+
+void CpuBackend::set_threads(int threads) {
+  omp_set_num_threads(threads);
+  openblas_set_num_threads(threads);
+}
+
+Status CpuBackend::copy_from_host(const View& target, const void* source) {
+  parallel_copy(target.data, source,
+                static_cast<size_t>(target.shape.elements()) * size_of(target.dtype));
+  return {};
+}
+
+Status CpuBackend::copy_to_host(void* target, const ConstView& source) {
+  parallel_copy(target, source.data, bytes_of(source));
+  return {};
+}
+
+Status CpuBackend::copy(const View& target, const ConstView& source) {
+  parallel_copy(target.data, source.data, bytes_of(source));
+  return {};
+}
+
+Status CpuBackend::clear(const View& target) {
+  const size_t bytes = static_cast<size_t>(target.shape.elements()) * size_of(target.dtype);
+  if (bytes > 0) std::memset(target.data, 0, bytes);
+  return {};
+}
+
+Device& cpu_device() {
+  static auto* const device = new Device("cpu", std::make_unique<CpuBackend>());
+  return *device;
+}
+
+}  // namespace espalier::cpu

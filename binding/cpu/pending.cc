@@ -1,0 +1,32 @@
+// Ops whose kernels have not landed yet; each disappears from here with its own file.
+#include "binding/cpu/cpu_backend.h"
+
+namespace espalier::cpu {
+
+Status CpuBackend::embedding(const EmbeddingArguments&) { return {ErrorCode::unsupported, "not implemented"}; }
+Status CpuBackend::linear(const LinearArguments&) { return {ErrorCode::unsupported, "not implemented"}; }
+Status CpuBackend::masked_matmul(const MaskedMatmulArguments&) { return {ErrorCode::unsupported, "not implemented"}; }
+Status CpuBackend::rope(const RopeArguments&) { return {ErrorCode::unsupported, "not implemented"}; }
+Status CpuBackend::attention(const AttentionArguments&) { return {ErrorCode::unsupported, "not implemented"}; }
+Status CpuBackend::swiglu(const SwigluArguments&) { return {ErrorCode::unsupported, "not implemented"}; }
+Status CpuBackend::cross_entropy(const CrossEntropyArguments&) { return {ErrorCode::unsupported, "not implemented"}; }
+Status CpuBackend::gram(const GramArguments&) { return {ErrorCode::unsupported, "not implemented"}; }
+Status CpuBackend::column_moments(const ColumnMomentsArguments&) { return {ErrorCode::unsupported, "not implemented"}; }
+Status CpuBackend::cosine(const CosineArguments&) { return {ErrorCode::unsupported, "not implemented"}; }
+Status CpuBackend::gather(const GatherArguments&) { return {ErrorCode::unsupported, "not implemented"}; }
+Status CpuBackend::scale(const ScaleArguments&) { return {ErrorCode::unsupported, "not implemented"}; }
+Status CpuBackend::cast(const CastArguments&) { return {ErrorCode::unsupported, "not implemented"}; }
+Status CpuBackend::elementwise(const ElementwiseArguments&) { return {ErrorCode::unsupported, "not implemented"}; }
+Status CpuBackend::squared_error(const SquaredErrorArguments&) { return {ErrorCode::unsupported, "not implemented"}; }
+Status CpuBackend::sum(const SumArguments&) { return {ErrorCode::unsupported, "not implemented"}; }
+Status CpuBackend::transpose(const TransposeArguments&) { return {ErrorCode::unsupported, "not implemented"}; }
+Status CpuBackend::eigh(const EighArguments&) { return {ErrorCode::unsupported, "not implemented"}; }
+Status CpuBackend::svd(const SvdArguments&) { return {ErrorCode::unsupported, "not implemented"}; }
+Status CpuBackend::cholesky_solve(const CholeskySolveArguments&) { return {ErrorCode::unsupported, "not implemented"}; }
+Status CpuBackend::least_squares(const LeastSquaresArguments&) { return {ErrorCode::unsupported, "not implemented"}; }
+Status CpuBackend::ridge_update(const RidgeUpdateArguments&) { return {ErrorCode::unsupported, "not implemented"}; }
+Status CpuBackend::condition_number(const ConditionNumberArguments&) { return {ErrorCode::unsupported, "not implemented"}; }
+Status CpuBackend::leave_one_out(const LeaveOneOutArguments&) { return {ErrorCode::unsupported, "not implemented"}; }
+Status CpuBackend::leave_group_out(const LeaveGroupOutArguments&) { return {ErrorCode::unsupported, "not implemented"}; }
+
+}  // namespace espalier::cpu

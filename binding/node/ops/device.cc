@@ -1,0 +1,75 @@
+// Threads, memory and capabilities of the devices.
+#include <omp.h>
+
+#include "binding/cpu/capabilities.h"
+#include "binding/cpu/cpu_backend.h"
+#include "binding/node/environment.h"
+#include "binding/node/registry.h"
+
+namespace espalier::node {
+namespace {
+
+// setThreads(count): bounds the CPU device's threads from the next op on.
+const Registration kSetThreads("setThreads", [](const Arguments& a) -> Napi::Value {
+  const int64_t count = a.integer(0, "threads");
+  if (count < 1 || count > 1024) {
+    throw Error(ErrorCode::config, a.op(),
+                "threads: expected 1 to 1024, got " + std::to_string(count));
+  }
+  cpu::cpu_device().stream().submit({.op = "setThreads",
+                                     .reads = {},
+                                     .writes = {},
+                                     .run =
+                                         [count](Backend& backend) {
+                                           backend.set_threads(static_cast<int>(count));
+                                           return Status();
+                                         },
+                                     .done = {}});
+  return a.env().Undefined();
+});
+
+// setCacheLimit(bytes): how much freed memory the CPU pool keeps for reuse.
+const Registration kSetCacheLimit("setCacheLimit", [](const Arguments& a) -> Napi::Value {
+  const int64_t bytes = a.integer(0, "bytes");
+  if (bytes < 0) throw Error(ErrorCode::config, a.op(), "bytes: expected a number >= 0");
+  cpu::cpu_device().pool().set_cache_limit(static_cast<size_t>(bytes));
+  return a.env().Undefined();
+});
+
+// memory() -> { inUse, cached, peak, tensors, leaked }
+const Registration kMemory("memory", [](const Arguments& a) -> Napi::Value {
+  const MemoryStatistics statistics = cpu::cpu_device().pool().statistics();
+  const Environment& environment = Environment::of(a.env());
+  Napi::Object result = Napi::Object::New(a.env());
+  const auto set = [&](const char* name, double value) {
+    result.Set(name, Napi::Number::New(a.env(), value));
+  };
+  set("inUse", static_cast<double>(statistics.in_use));
+  set("cached", static_cast<double>(statistics.cached));
+  set("peak", static_cast<double>(statistics.peak));
+  set("tensors", static_cast<double>(environment.live_tensors));
+  set("leaked", static_cast<double>(environment.leaked_tensors));
+  return result;
+});
+
+// resetPeakMemory(): starts a new measurement of memory().peak.
+const Registration kResetPeak("resetPeakMemory", [](const Arguments& a) -> Napi::Value {
+  cpu::cpu_device().pool().reset_peak();
+  return a.env().Undefined();
+});
+
+// capabilities() -> { simd, libraries: [name, version][] }
+const Registration kCapabilities("capabilities", [](const Arguments& a) -> Napi::Value {
+  const cpu::Capabilities capabilities = cpu::capabilities();
+  Napi::Object libraries = Napi::Object::New(a.env());
+  for (const auto& [name, version] : capabilities.libraries) {
+    libraries.Set(name, Napi::String::New(a.env(), version));
+  }
+  Napi::Object result = Napi::Object::New(a.env());
+  result.Set("simd", Napi::String::New(a.env(), capabilities.simd));
+  result.Set("libraries", libraries);
+  return result;
+});
+
+}  // namespace
+}  // namespace espalier::node

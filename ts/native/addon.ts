@@ -1,0 +1,131 @@
+import { EspalierError, type ErrorCode } from '../common/errors.js';
+import type { DType, Shape, TypedArray } from './types.js';
+import { loadAddon } from './load-addon.js';
+
+/** A tensor as the addon hands it out; only the addon's functions can look inside. */
+export interface NativeTensor {
+  readonly __nativeTensor: unique symbol;
+}
+
+/** A mapped file as the addon hands it out. */
+export interface NativeMappedFile {
+  readonly __nativeMappedFile: unique symbol;
+}
+
+type T = NativeTensor;
+type Maybe = NativeTensor | undefined;
+
+/** Bytes of the CPU device's pool, and handles of this thread. */
+export interface NativeMemory {
+  /** Bytes handed out to tensors and temporaries now. */
+  inUse: number;
+  /** Bytes kept for reuse. */
+  cached: number;
+  /** Highest `inUse` since the last reset. */
+  peak: number;
+  /** Tensor handles that this thread has not disposed. */
+  tensors: number;
+  /** Tensor handles that were garbage-collected without `dispose()`. */
+  leaked: number;
+}
+
+/**
+ * The functions of the native addon, one to one. Arguments are positional and checked on the native
+ * side; a wrong one throws an error with `code` and `op`. Ops return at once: results are tensors
+ * whose content the device's stream computes in order.
+ */
+export interface NativeAddon {
+  tensorFrom(data: TypedArray, shape: Shape, dtype: DType, device: string): T;
+  tensorZeros(shape: Shape, dtype: DType, device: string): T;
+  tensorInfo(tensor: T): { shape: number[]; dtype: DType; device: string };
+  tensorReshape(tensor: T, shape: Shape): T;
+  tensorSlice(tensor: T, start: number, end: number): T;
+  tensorCopyInto(target: T, source: T): void;
+  tensorRead(tensor: T): Promise<TypedArray>;
+  tensorReadSync(tensor: T): TypedArray;
+  tensorDispose(tensor: T): void;
+
+  mappedFileOpen(path: string): NativeMappedFile;
+  mappedFileBytes(file: NativeMappedFile): number;
+  mappedFileTensor(file: NativeMappedFile, offset: number, shape: Shape, dtype: DType): T;
+  mappedFileClose(file: NativeMappedFile): void;
+
+  setThreads(threads: number): void;
+  setCacheLimit(bytes: number): void;
+  memory(): NativeMemory;
+  resetPeakMemory(): void;
+  capabilities(): { simd: string; libraries: Record<string, string> };
+
+  embedding(ids: T, table: T): T;
+  linear(x: T, weight: T, bias: Maybe): T;
+  maskedMatmul(x: T, w: T, bias: Maybe, rows: Maybe, columns: Maybe, mask: Maybe, compact: boolean): T;
+  rmsNorm(x: T, weight: T, eps: number, residual: Maybe): [T, Maybe];
+  rope(x: T, inverseFrequencies: T, offset: number, scale: number): T;
+  attention(q: T, k: T, v: T, scale: number, causal: boolean, window: number): T;
+  swiglu(gate: T, up: T): T;
+  crossEntropy(hidden: T, w: T, targets: T, bias: Maybe, chunk: number, ignoreIndex: number): T;
+  gram(x: T, y: Maybe, into: Maybe): T;
+  columnMoments(x: T, into: Maybe, count: number): T;
+  cosine(x: T, y: T): T;
+  gatherRows(x: T, indices: T): T;
+  gatherColumns(x: T, indices: T): T;
+  scale(x: T, factors: T, columns: boolean): T;
+  cast(x: T, dtype: DType): T;
+  add(x: T, y: T): T;
+  subtract(x: T, y: T): T;
+  multiply(x: T, y: T): T;
+  squaredError(x: T, y: Maybe): T;
+  sumRows(x: T): T;
+  sumColumns(x: T): T;
+  transpose(x: T): T;
+  eigh(a: T): [values: T, vectors: T];
+  svd(a: T, vectors: boolean): [u: Maybe, s: T, vt: Maybe];
+  choleskySolve(h: T, b: T, damping: number, relative: boolean): T;
+  leastSquares(a: T, b: T): T;
+  ridgeUpdate(w: T, g: T, c: T, damping: number): T;
+  conditionNumber(a: T, method: 'svd' | 'lanczos'): T;
+  leaveOneOut(
+    h: T,
+    damping: number,
+    condition: 'exact' | 'lanczos' | 'none',
+  ): [residual: T, condition: Maybe];
+  leaveGroupOut(g: T, w: T, groupSize: number, damping: number): T;
+}
+
+function asEspalierError(error: unknown): unknown {
+  const { code, op, message } = error as { code?: ErrorCode; op?: string; message?: string };
+  if (!(error instanceof Error) || error instanceof EspalierError || op === undefined) return error;
+  return new EspalierError(code as ErrorCode, message ?? '', { op, cause: error });
+}
+
+/** Gives the functions of `raw` the errors of this library. */
+function withEspalierErrors(raw: Record<string, (...args: unknown[]) => unknown>): NativeAddon {
+  const wrapped: Record<string, unknown> = {};
+  for (const [name, call] of Object.entries(raw)) {
+    wrapped[name] = (...args: unknown[]) => {
+      try {
+        const result = call(...args);
+        if (!(result instanceof Promise)) return result;
+        return result.catch((error) => {
+          throw asEspalierError(error);
+        });
+      } catch (error) {
+        throw asEspalierError(error);
+      }
+    };
+  }
+  return wrapped as unknown as NativeAddon;
+}
+
+let loaded: NativeAddon | undefined;
+
+/**
+ * The addon of this process, loaded on first use.
+ *
+ * @throws EspalierError `DEVICE_UNAVAILABLE` when no binary fits this platform; the message lists
+ * what was tried.
+ */
+export function native(): NativeAddon {
+  loaded ??= withEspalierErrors(loadAddon() as Record<string, (...args: unknown[]) => unknown>);
+  return loaded;
+}

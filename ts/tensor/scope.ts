@@ -1,0 +1,88 @@
+import { EspalierError } from '../common/errors.js';
+
+/** What a scope can free. */
+export interface Disposable {
+  dispose(): void;
+}
+
+/** The tensors made since a scope was entered. */
+export class Scope {
+  readonly #members = new Set<Disposable>();
+
+  /** Registers a member to be disposed at the end. */
+  add(member: Disposable): void {
+    this.#members.add(member);
+  }
+
+  /** Takes a member out, so that it outlives the scope. */
+  release(member: Disposable): boolean {
+    return this.#members.delete(member);
+  }
+
+  /** Disposes all members. */
+  close(): void {
+    for (const member of this.#members) member.dispose();
+    this.#members.clear();
+  }
+}
+
+const stack: Scope[] = [];
+
+/** The innermost open scope of this thread. */
+export function currentScope(): Scope | undefined {
+  return stack.at(-1);
+}
+
+function isDisposable(value: unknown): value is Disposable {
+  return typeof (value as Disposable | null)?.dispose === 'function';
+}
+
+/** Every tensor reachable in a result through plain arrays, maps and objects. */
+function* tensorsIn(value: unknown): Generator<Disposable> {
+  if (isDisposable(value)) yield value;
+  else if (Array.isArray(value) || value instanceof Map) {
+    for (const item of value.values()) yield* tensorsIn(item);
+  } else if (value !== null && typeof value === 'object') {
+    const prototype = Object.getPrototypeOf(value);
+    if (prototype !== Object.prototype && prototype !== null) return;
+    for (const item of Object.values(value)) yield* tensorsIn(item);
+  }
+}
+
+/**
+ * Exempts a tensor from the scope it was made in: the caller disposes it.
+ *
+ * @returns the tensor
+ */
+export function keep<T extends Disposable>(tensor: T): T {
+  for (const scope of stack) scope.release(tensor);
+  return tensor;
+}
+
+/**
+ * Runs `body` and disposes every tensor made inside but those it returns (directly, or in arrays,
+ * maps and plain objects); the returned ones pass to the enclosing scope. The body is synchronous:
+ * ops return at once anyway, and reads belong outside.
+ *
+ * @throws EspalierError `CONFIG` when `body` returns a promise
+ */
+export function scope<R>(body: () => R): R {
+  const inner = new Scope();
+  stack.push(inner);
+  try {
+    const result = body();
+    if (result instanceof Promise) {
+      result.catch(() => {});
+      throw new EspalierError('CONFIG', 'scope: expected a synchronous function, got a promise', {
+        op: 'scope',
+      });
+    }
+    for (const tensor of tensorsIn(result)) {
+      if (inner.release(tensor)) stack.at(-2)?.add(tensor);
+    }
+    return result;
+  } finally {
+    stack.pop();
+    inner.close();
+  }
+}

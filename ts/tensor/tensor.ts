@@ -1,0 +1,137 @@
+import { EspalierError } from '../common/errors.js';
+import { native, type NativeTensor } from '../native/addon.js';
+import type { DType, Shape, TypedArray } from '../native/types.js';
+import { currentScope } from './scope.js';
+
+/** How `Tensor.from` and `Tensor.zeros` make their result. */
+export interface TensorOptions {
+  /** Element type; default: what the typed array holds, `f32` for numbers. */
+  dtype?: DType;
+  /** Where it lives; default `cpu`. */
+  device?: string;
+}
+
+function dtypeOf(data: TypedArray): DType {
+  if (data instanceof Float32Array) return 'f32';
+  if (data instanceof Float64Array) return 'f64';
+  if (data instanceof Int32Array) return 'i32';
+  if (data instanceof BigInt64Array) return 'i64';
+  if (data instanceof Uint8Array) return 'u8';
+  throw new EspalierError('DTYPE', "tensor: a Uint16Array needs dtype 'bf16' or 'f16'", {
+    op: 'tensor',
+  });
+}
+
+function typedArrayOf(data: readonly number[], dtype: DType): TypedArray {
+  switch (dtype) {
+    case 'f32':
+      return Float32Array.from(data);
+    case 'f64':
+      return Float64Array.from(data);
+    case 'i32':
+      return Int32Array.from(data);
+    case 'u8':
+      return Uint8Array.from(data);
+    case 'i64':
+      return BigInt64Array.from(data, BigInt);
+    default:
+      throw new EspalierError('DTYPE', `tensor: make ${dtype} tensors by cast()`, { op: 'tensor' });
+  }
+}
+
+/**
+ * A contiguous row-major array in native memory on one device. Ops return tensors at once; their
+ * content is computed by the device's stream in order, and `read()` resolves when it is there. Free
+ * it with `dispose()`, or make it inside a `scope()`; the garbage collector is only a safety net.
+ */
+export class Tensor {
+  /** Dimensions. */
+  readonly shape: Shape;
+  /** Element type. */
+  readonly dtype: DType;
+  /** Where it lives, such as `cpu`. */
+  readonly device: string;
+  /** The addon's handle, for the functions of ops/. */
+  readonly handle: NativeTensor;
+  #disposed = false;
+
+  /** Wraps a handle of the addon and registers it with the current scope. */
+  constructor(handle: NativeTensor) {
+    const info = native().tensorInfo(handle);
+    this.handle = handle;
+    this.shape = info.shape;
+    this.dtype = info.dtype;
+    this.device = info.device;
+    currentScope()?.add(this);
+  }
+
+  /**
+   * Copies numbers or a typed array into a new tensor.
+   *
+   * @param data elements in row-major order; bf16 and f16 as bits in a Uint16Array
+   * @param shape dimensions; default `[data.length]`
+   * @throws EspalierError `SHAPE` when the counts differ, `DTYPE` when array and dtype do not fit
+   */
+  static from(
+    data: TypedArray | readonly number[],
+    shape: Shape = [data.length],
+    options: TensorOptions = {},
+  ): Tensor {
+    const array = Array.isArray(data)
+      ? typedArrayOf(data, options.dtype ?? 'f32')
+      : (data as TypedArray);
+    const dtype = options.dtype ?? dtypeOf(array);
+    return new Tensor(native().tensorFrom(array, shape, dtype, options.device ?? 'cpu'));
+  }
+
+  /** A tensor of zeros; dtype `f32` by default. */
+  static zeros(shape: Shape, dtype: DType = 'f32', device = 'cpu'): Tensor {
+    return new Tensor(native().tensorZeros(shape, dtype, device));
+  }
+
+  /** Number of elements. */
+  get size(): number {
+    return this.shape.reduce((product, dim) => product * dim, 1);
+  }
+
+  /** True after `dispose()`. */
+  get disposed(): boolean {
+    return this.#disposed;
+  }
+
+  /**
+   * Copies the content out once the stream has computed it.
+   *
+   * @throws EspalierError what the op that computed it, or one that it depends on, failed with
+   */
+  read(): Promise<TypedArray> {
+    return native().tensorRead(this.handle);
+  }
+
+  /** Like `read()`, blocking the thread until the stream gets there. */
+  readSync(): TypedArray {
+    return native().tensorReadSync(this.handle);
+  }
+
+  /** The same elements under another shape, sharing the memory. */
+  reshape(shape: Shape): Tensor {
+    return new Tensor(native().tensorReshape(this.handle, shape));
+  }
+
+  /** Rows `[start, end)` of the first dimension, sharing the memory. */
+  slice(start: number, end: number): Tensor {
+    return new Tensor(native().tensorSlice(this.handle, start, end));
+  }
+
+  /** Overwrites the content with that of `source`: same dtype, same number of elements. */
+  copyFrom(source: Tensor): void {
+    native().tensorCopyInto(this.handle, source.handle);
+  }
+
+  /** Lets go of the memory once all queued uses have run. Idempotent. */
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    native().tensorDispose(this.handle);
+  }
+}
