@@ -53,12 +53,16 @@ void Mailbox::settle(Napi::Env env) {
   }
   for (PendingRead* read : finished) {
     std::erase(in_flight_, read);
-    if (read->status.ok()) {
-      read->deferred.Resolve(read->result.Value());
-    } else {
-      read->deferred.Reject(error_value(env, read->status));
+    const std::unique_ptr<PendingRead> owned(read);
+    try {
+      if (read->status.ok()) {
+        read->deferred.Resolve(read->result.Value());
+      } else {
+        read->deferred.Reject(error_value(env, read->status));
+      }
+    } catch (const Napi::Error&) {
+      // The thread is being terminated: nobody is left to hear of this read.
     }
-    delete read;
   }
   if (in_flight_.empty()) napi_unref_threadsafe_function(env, channel_);
 }

@@ -1,0 +1,35 @@
+// The test framework behind one door: uvu, run as soon as the file that imports this has loaded.
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+
+setImmediate(() => test.run());
+
+/**
+ * Asserts that two vectors agree: every difference at most `tolerance` times the largest expected
+ * magnitude.
+ */
+function close(got: ArrayLike<number>, expected: ArrayLike<number>, tolerance: number): void {
+  assert.is(got.length, expected.length, 'lengths differ');
+  let scale = 0;
+  for (let i = 0; i < expected.length; i++) scale = Math.max(scale, Math.abs(expected[i] ?? 0));
+  for (let i = 0; i < expected.length; i++) {
+    const difference = Math.abs((got[i] as number) - (expected[i] as number));
+    assert.ok(
+      difference <= tolerance * scale,
+      `element ${i}: expected ${expected[i]}, got ${got[i]} (tolerance ${tolerance} of ${scale})`,
+    );
+  }
+}
+
+/** Asserts that `action` rejects or throws an error with this `code`; returns the error. */
+async function fails(action: () => unknown, code: string): Promise<Error> {
+  try {
+    await action();
+  } catch (error) {
+    assert.is((error as { code?: string }).code, code, String(error));
+    return error as Error;
+  }
+  throw new assert.Assertion({ message: `expected an error with code ${code}, got none`, generated: false, operator: 'fails', expects: code, actual: undefined, details: false });
+}
+
+export { assert, close, fails, test };

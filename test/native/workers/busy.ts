@@ -1,0 +1,13 @@
+// Keeps the device busy: queues far more work than runs before the parent ends this thread.
+import { parentPort } from 'node:worker_threads';
+import { rmsNorm } from '../../../ts/ops/rms-norm.js';
+import { Tensor } from '../../../ts/tensor/tensor.js';
+
+const x = Tensor.zeros([1024, 1024]);
+const weight = Tensor.from(new Float32Array(1024).fill(1));
+for (let i = 0; i < 500; i++) {
+  const y = rmsNorm(x, weight, 1e-6);
+  void y.read().catch(() => {});
+  y.dispose();
+}
+parentPort?.postMessage('queued');
