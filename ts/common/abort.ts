@@ -1,13 +1,17 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { EspalierError } from './errors.js';
 
-/** Throws `ABORTED` when the signal has fired; the signal's reason becomes the cause. */
-export function throwIfAborted(signal: AbortSignal | undefined, op?: string): void {
-  if (signal?.aborted !== true) return;
-  throw new EspalierError('ABORTED', `${op ?? 'the operation'} was aborted`, {
+/** The error that an aborted operation rejects with; the signal's reason is its cause. */
+export function abortError(signal: AbortSignal | undefined, op?: string): EspalierError {
+  return new EspalierError('ABORTED', `${op ?? 'the operation'} was aborted`, {
     ...(op === undefined ? {} : { op }),
-    cause: signal.reason,
+    cause: signal?.reason,
   });
+}
+
+/** Throws `ABORTED` when the signal has fired. */
+export function throwIfAborted(signal: AbortSignal | undefined, op?: string): void {
+  if (signal?.aborted === true) throw abortError(signal, op);
 }
 
 /**

@@ -1,0 +1,141 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parentPort, workerData } from 'node:worker_threads';
+import { Tokenizer } from '@huggingface/tokenizers';
+import { type ErrorCode, EspalierError } from '../common/errors.js';
+import { fileError } from '../common/file-error.js';
+
+/** What the tokenizer's thread is asked to do. */
+export type TokenizerRequest =
+  | { kind: 'describe' }
+  | { kind: 'encode'; text: string; specialTokens: boolean }
+  | { kind: 'encode-file'; path: string; specialTokens: boolean }
+  | { kind: 'decode'; ids: Int32Array };
+
+/** What it answers. */
+export type TokenizerReply =
+  | { description: TokenizerDescription }
+  | { ids: Int32Array; bytes: number }
+  | { text: string }
+  | { error: TokenizerFailure };
+
+/** An `EspalierError` on its way between threads. */
+export interface TokenizerFailure {
+  code: ErrorCode;
+  message: string;
+  remedy?: string;
+}
+
+/** Facts about a tokenizer. */
+export interface TokenizerDescription {
+  /** The model inside: `BPE`, `Unigram`, `WordPiece`. */
+  type: string;
+  /** Number of tokens, added ones included. */
+  vocabSize: number;
+  /** Largest token id. */
+  maxId: number;
+}
+
+/** The largest text that is tokenized at once; JavaScript strings end at twice as much. */
+const MAX_TEXT_BYTES = 2 ** 28;
+
+const { directory } = workerData as { directory: string };
+let loaded: Tokenizer | undefined;
+
+parentPort?.on('message', (request: TokenizerRequest) => {
+  let reply: TokenizerReply;
+  try {
+    loaded ??= load(directory);
+    reply = answer(loaded, request);
+  } catch (error) {
+    reply = { error: describeError(error) };
+  }
+  parentPort?.postMessage(reply, 'ids' in reply ? [reply.ids.buffer as ArrayBuffer] : []);
+});
+
+function answer(tokenizer: Tokenizer, request: TokenizerRequest): TokenizerReply {
+  switch (request.kind) {
+    case 'describe':
+      return { description: describe(tokenizer) };
+    case 'encode':
+      return encode(tokenizer, request.text, request.specialTokens);
+    case 'encode-file':
+      return encode(tokenizer, readText(request.path), request.specialTokens);
+    case 'decode':
+      return { text: request.ids.length === 0 ? '' : tokenizer.decode([...request.ids]) };
+  }
+}
+
+function encode(tokenizer: Tokenizer, text: string, specialTokens: boolean): TokenizerReply {
+  const { ids } = tokenizer.encode(text, { add_special_tokens: specialTokens });
+  // A character without a token, in a tokenizer without an unknown token, has no id.
+  const missing = ids.findIndex((id: unknown) => !Number.isInteger(id));
+  if (missing >= 0) {
+    throw new EspalierError('FORMAT', 'the tokenizer has no token for a part of the text');
+  }
+  return { ids: Int32Array.from(ids), bytes: Buffer.byteLength(text) };
+}
+
+function describe(tokenizer: Tokenizer): TokenizerDescription {
+  const vocabulary = tokenizer.get_vocab();
+  let maxId = -1;
+  for (const id of vocabulary.values()) maxId = Math.max(maxId, id);
+  const config = tokenizer.model?.config as { type?: unknown } | undefined;
+  return { type: String(config?.type ?? 'unknown'), vocabSize: vocabulary.size, maxId };
+}
+
+function load(folder: string): Tokenizer {
+  const path = join(folder, 'tokenizer.json');
+  if (!existsSync(path)) {
+    throw new EspalierError('UNSUPPORTED', `${folder} has no tokenizer.json`, {
+      remedy: 'save the model with a fast tokenizer, which writes tokenizer.json',
+    });
+  }
+  const settings = join(folder, 'tokenizer_config.json');
+  const tokenizer = parse(path);
+  const config = existsSync(settings) ? parse(settings) : {};
+  try {
+    return new Tokenizer(tokenizer, config);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new EspalierError('FORMAT', `${path} can't be used: ${reason}`, { cause });
+  }
+}
+
+function parse(path: string): object {
+  const text = readText(path);
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'object' && value !== null) return value;
+  } catch (cause) {
+    throw new EspalierError('FORMAT', `${path} is not valid JSON`, { cause });
+  }
+  throw new EspalierError('FORMAT', `${path} does not hold a JSON object`);
+}
+
+/** The text as it stands: no change of line ends, and a byte order mark stays a character. */
+function readText(path: string): string {
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(path);
+  } catch (error) {
+    throw fileError(error, 'read', path);
+  }
+  if (bytes.length > MAX_TEXT_BYTES) {
+    throw new EspalierError('UNSUPPORTED', `${path} is longer than ${MAX_TEXT_BYTES} bytes`);
+  }
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (cause) {
+    throw new EspalierError('FORMAT', `${path} is not UTF-8 text`, { cause });
+  }
+}
+
+function describeError(error: unknown): TokenizerFailure {
+  if (!(error instanceof EspalierError)) {
+    const message = error instanceof Error ? error.message : String(error);
+    return { code: 'FORMAT', message: `the tokenizer failed: ${message}` };
+  }
+  const { code, message, remedy } = error;
+  return { code, message, ...(remedy === undefined ? {} : { remedy }) };
+}
