@@ -1,5 +1,7 @@
+import { isMainThread } from 'node:worker_threads';
 import { EspalierError, type ErrorCode } from '../common/errors.js';
 import type { DType, Shape, TypedArray } from './types.js';
+import { defaultThreads } from './default-threads.js';
 import { loadAddon } from './load-addon.js';
 
 /** A tensor as the addon hands it out; only the addon's functions can look inside. */
@@ -126,6 +128,11 @@ let loaded: NativeAddon | undefined;
  * what was tried.
  */
 export function native(): NativeAddon {
-  loaded ??= withEspalierErrors(loadAddon() as Record<string, (...args: unknown[]) => unknown>);
+  if (loaded === undefined) {
+    const { threads } = defaultThreads();
+    loaded = withEspalierErrors(loadAddon() as Record<string, (...args: unknown[]) => unknown>);
+    // The device belongs to the process: a worker thread leaves its setting alone.
+    if (isMainThread) loaded.setThreads(threads);
+  }
   return loaded;
 }

@@ -8,20 +8,69 @@ const require = createRequire(import.meta.url);
 /** The package's root: the folder with package.json, whether this file runs from ts/ or dist/. */
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 
+interface Loader {
+  (directory: string): unknown;
+  resolve(directory: string): string;
+}
+
 /**
- * Loads the addon: the local build if there is one, otherwise this platform's prebuild.
+ * Path of the addon that this platform would load: the local build if there is one, otherwise the
+ * prebuild.
+ *
+ * @throws EspalierError `DEVICE_UNAVAILABLE` when neither is there
+ */
+export function addonPath(): string {
+  try {
+    return (require('node-gyp-build') as Loader).resolve(root);
+  } catch (cause) {
+    throw new EspalierError(
+      'DEVICE_UNAVAILABLE',
+      `no native addon for ${process.platform}-${process.arch} in ${root}`,
+      { op: 'load', remedy: 'in a checkout of the sources run npm run setup', cause },
+    );
+  }
+}
+
+/**
+ * Loads the addon.
  *
  * @throws EspalierError `DEVICE_UNAVAILABLE` with what was tried and what to do
  */
 export function loadAddon(): unknown {
-  const load = require('node-gyp-build') as (directory: string) => unknown;
+  const path = addonPath();
+  // Idle compute threads sleep instead of spinning; read by the OpenMP runtime when it is loaded.
+  process.env.OMP_WAIT_POLICY ??= 'passive';
   try {
-    return load(root);
+    return require(path);
   } catch (cause) {
+    const message = (cause as Error).message;
     throw new EspalierError(
       'DEVICE_UNAVAILABLE',
-      `the native addon could not be loaded: ${(cause as Error).message}`,
-      { op: 'load', cause },
+      `the native addon could not be loaded: ${message}`,
+      {
+        op: 'load',
+        remedy: remedyFor(message),
+        details: { path },
+        cause,
+      },
     );
   }
+}
+
+const PACKAGES: Readonly<Record<string, string>> = {
+  'libdnnl.so.2': 'libdnnl2',
+  'libopenblas.so.0': 'libopenblas0-openmp',
+  'libhwy.so.1': 'libhwy1',
+  'libgomp.so.1': 'libgomp1',
+  'libOpenCL.so.1': 'ocl-icd-libopencl1',
+};
+
+function remedyFor(message: string): string {
+  const library = /(lib[\w.+-]+\.so[.\d]*): cannot open shared object/.exec(message)?.[1];
+  const debian = library === undefined ? undefined : PACKAGES[library];
+  if (debian !== undefined)
+    return `install ${library}, on Debian or Ubuntu: apt-get install ${debian}`;
+  if (library !== undefined) return `install ${library}`;
+  if (/GLIBC(XX)?_/.test(message)) return 'this system is older than the binary: build from source';
+  return 'in a checkout of the sources run npm run setup; espalier doctor tells more';
 }
