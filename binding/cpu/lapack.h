@@ -2,10 +2,37 @@
 // reference, as Fortran has it.
 #pragma once
 
+#include <cstdint>
+
+namespace espalier::cpu {
+
+/// Fortran INTEGER of the LAPACK in use (the LP64 interface).
+using LapackInt = int32_t;
+
+}  // namespace espalier::cpu
+
 extern "C" {
 
 /// Bounds OpenBLAS to this many threads of the shared OpenMP pool.
 void openblas_set_num_threads(int threads);
 /// Build options and version of the OpenBLAS in use.
 char* openblas_get_config();
+
+/// C = alpha op(A) op(B) + beta C.
+void dgemm_(const char* transa, const char* transb, const int32_t* m, const int32_t* n,
+            const int32_t* k, const double* alpha, const double* a, const int32_t* lda,
+            const double* b, const int32_t* ldb, const double* beta, double* c, const int32_t* ldc);
+/// C = alpha A Aᵀ + beta C (trans "N") or alpha Aᵀ A + beta C (trans "T"), one triangle.
+void dsyrk_(const char* uplo, const char* trans, const int32_t* n, const int32_t* k,
+            const double* alpha, const double* a, const int32_t* lda, const double* beta, double* c,
+            const int32_t* ldc);
+/// B = alpha op(A)⁻¹ B (side "L") or alpha B op(A)⁻¹ (side "R"), A triangular.
+void dtrsm_(const char* side, const char* uplo, const char* transa, const char* diag,
+            const int32_t* m, const int32_t* n, const double* alpha, const double* a,
+            const int32_t* lda, double* b, const int32_t* ldb);
+/// Cholesky factor in place; info > 0: the leading minor of that order is not positive definite.
+void dpotrf_(const char* uplo, const int32_t* n, double* a, const int32_t* lda, int32_t* info);
+/// Inverse of a triangular matrix in place.
+void dtrtri_(const char* uplo, const char* diag, const int32_t* n, double* a, const int32_t* lda,
+             int32_t* info);
 }

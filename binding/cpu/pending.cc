@@ -22,11 +22,7 @@ Status CpuBackend::sum(const SumArguments&) { return {ErrorCode::unsupported, "n
 Status CpuBackend::transpose(const TransposeArguments&) { return {ErrorCode::unsupported, "not implemented"}; }
 Status CpuBackend::eigh(const EighArguments&) { return {ErrorCode::unsupported, "not implemented"}; }
 Status CpuBackend::svd(const SvdArguments&) { return {ErrorCode::unsupported, "not implemented"}; }
-Status CpuBackend::cholesky_solve(const CholeskySolveArguments&) { return {ErrorCode::unsupported, "not implemented"}; }
 Status CpuBackend::least_squares(const LeastSquaresArguments&) { return {ErrorCode::unsupported, "not implemented"}; }
-Status CpuBackend::ridge_update(const RidgeUpdateArguments&) { return {ErrorCode::unsupported, "not implemented"}; }
 Status CpuBackend::condition_number(const ConditionNumberArguments&) { return {ErrorCode::unsupported, "not implemented"}; }
-Status CpuBackend::leave_one_out(const LeaveOneOutArguments&) { return {ErrorCode::unsupported, "not implemented"}; }
-Status CpuBackend::leave_group_out(const LeaveGroupOutArguments&) { return {ErrorCode::unsupported, "not implemented"}; }
 
 }  // namespace espalier::cpu

@@ -57,6 +57,15 @@ void expect_square(std::string_view op, std::string_view name, const Tensor& ten
   }
 }
 
+void expect_lapack_size(std::string_view op, std::string_view name, const Tensor& tensor,
+                        int64_t limit) {
+  for (const int64_t dim : tensor.shape().dims()) {
+    if (dim > limit) {
+      shape_error(op, name, "dimensions of at most " + std::to_string(limit), tensor);
+    }
+  }
+}
+
 void expect_disjoint(std::string_view op, std::string_view name, const Tensor& tensor,
                      std::string_view other_name, const Tensor& other) {
   if (tensor.overlaps(other)) {

@@ -12,6 +12,10 @@
 
 namespace espalier::ops {
 
+/// Largest dimension of a matrix that the Cholesky routines take: OpenBLAS computes addresses in 64
+/// bits from 32-bit sizes.
+constexpr int64_t kLapackLimit = (int64_t{1} << 31) - 1;
+
 /// Throws SHAPE: "<name>: expected <expected>, got <shape>".
 [[noreturn]] void shape_error(std::string_view op, std::string_view name,
                               const std::string& expected, const Tensor& got);
@@ -34,6 +38,10 @@ void expect_shape(std::string_view op, std::string_view name, const Tensor& tens
                   const Shape& shape);
 /// SHAPE unless square with rank 2.
 void expect_square(std::string_view op, std::string_view name, const Tensor& tensor);
+/// SHAPE when the matrix is larger than what LAPACK's 32-bit integers can index: a dimension over
+/// `limit`.
+void expect_lapack_size(std::string_view op, std::string_view name, const Tensor& tensor,
+                        int64_t limit = kLapackLimit);
 /// CONFIG when the two share memory.
 void expect_disjoint(std::string_view op, std::string_view name, const Tensor& tensor,
                      std::string_view other_name, const Tensor& other);
