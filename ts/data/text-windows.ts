@@ -30,7 +30,10 @@ export function cutWindows(ids: Int32Array, options: TextWindowsOptions): TextWi
     throw new EspalierError('CONFIG', `window must be a whole number from 2, got ${window}`);
   }
   if (!Number.isInteger(stride) || stride < 1 || stride > window) {
-    throw new EspalierError('CONFIG', `stride must be a whole number from 1 to ${window}, got ${stride}`);
+    throw new EspalierError(
+      'CONFIG',
+      `stride must be a whole number from 1 to ${window}, got ${stride}`,
+    );
   }
   if (!(maxWindows >= 1)) {
     throw new EspalierError('CONFIG', `maxWindows must be at least 1, got ${maxWindows}`);
