@@ -6,13 +6,7 @@ namespace espalier::cpu {
 Status CpuBackend::embedding(const EmbeddingArguments&) { return {ErrorCode::unsupported, "not implemented"}; }
 Status CpuBackend::linear(const LinearArguments&) { return {ErrorCode::unsupported, "not implemented"}; }
 Status CpuBackend::masked_matmul(const MaskedMatmulArguments&) { return {ErrorCode::unsupported, "not implemented"}; }
-Status CpuBackend::rope(const RopeArguments&) { return {ErrorCode::unsupported, "not implemented"}; }
-Status CpuBackend::attention(const AttentionArguments&) { return {ErrorCode::unsupported, "not implemented"}; }
-Status CpuBackend::swiglu(const SwigluArguments&) { return {ErrorCode::unsupported, "not implemented"}; }
 Status CpuBackend::cross_entropy(const CrossEntropyArguments&) { return {ErrorCode::unsupported, "not implemented"}; }
-Status CpuBackend::gram(const GramArguments&) { return {ErrorCode::unsupported, "not implemented"}; }
-Status CpuBackend::column_moments(const ColumnMomentsArguments&) { return {ErrorCode::unsupported, "not implemented"}; }
-Status CpuBackend::cosine(const CosineArguments&) { return {ErrorCode::unsupported, "not implemented"}; }
 Status CpuBackend::gather(const GatherArguments&) { return {ErrorCode::unsupported, "not implemented"}; }
 Status CpuBackend::scale(const ScaleArguments&) { return {ErrorCode::unsupported, "not implemented"}; }
 Status CpuBackend::cast(const CastArguments&) { return {ErrorCode::unsupported, "not implemented"}; }
