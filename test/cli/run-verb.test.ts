@@ -5,7 +5,7 @@ import { EspalierError } from '../../ts/common/errors.js';
 import { assert, test } from '../harness.js';
 import { FakeScreen } from './fake-screen.js';
 
-const FLAGS: CommonFlags = { device: 'auto', seed: 0 };
+const FLAGS: CommonFlags = { device: 'auto', dtype: 'auto', seed: 0 };
 
 const counting: Verb<{ sum: number }> = {
   work({ onProgress }) {

@@ -4,7 +4,7 @@ import { integer } from './values.js';
 /** The flags that every verb takes. */
 export interface CommonFlags {
   device: 'auto' | 'cpu' | 'cuda';
-  dtype?: 'f32' | 'bf16' | 'f16';
+  dtype: 'auto' | 'f32' | 'stored';
   threads?: number;
   seed: number;
   json?: boolean;
@@ -22,11 +22,9 @@ export function addCommonFlags(command: Command): Command {
       group('--device <name>', 'where to compute').choices(['auto', 'cpu', 'cuda']).default('auto'),
     )
     .addOption(
-      group('--dtype <name>', 'type of the weights in memory (default: as stored)').choices([
-        'f32',
-        'bf16',
-        'f16',
-      ]),
+      group('--dtype <name>', 'type of the weights in memory; auto: by room')
+        .choices(['auto', 'f32', 'stored'])
+        .default('auto'),
     )
     .addOption(
       group('--threads <n>', 'compute threads (default: one per processor)')

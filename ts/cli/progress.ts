@@ -139,8 +139,12 @@ function speed(event: ProgressEvent, { rate, remaining }: Pace): string {
 
 function values(event: ProgressEvent): string {
   return Object.entries(event.values ?? {})
-    .map(([name, value]) => `${name} ${typeof value === 'number' ? significant(value) : value}`)
+    .map(([name, value]) => `${name} ${typeof value === 'number' ? figure(value) : value}`)
     .join(', ');
+}
+
+function figure(value: number): string {
+  return Number.isInteger(value) ? String(value) : significant(value);
 }
 
 function join(parts: readonly string[]): string {
