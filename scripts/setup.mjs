@@ -3,6 +3,7 @@
 // because nothing is installed when it first runs.
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ensureNativeLibraries } from './native-libraries.mjs';
@@ -11,7 +12,7 @@ import { fail, run, say } from './process.mjs';
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 process.chdir(root);
 
-/** Names, sizes and times of all files below `paths`: changes when any of them may have changed. */
+/** Names and contents of all files below `paths`, as one hash. */
 function fingerprint(paths) {
   const hash = createHash('sha256');
   const visit = (path) => {
@@ -20,7 +21,7 @@ function fingerprint(paths) {
     if (info.isDirectory()) {
       for (const name of readdirSync(path).sort()) visit(join(path, name));
     } else {
-      hash.update(`${path}\0${info.size}\0${info.mtimeMs}\n`);
+      hash.update(`${path}\0${info.size}\0`).update(readFileSync(path));
     }
   };
   for (const path of paths) visit(path);
@@ -47,7 +48,7 @@ if (major < 20 || (major === 20 && minor < 17)) {
   fail('node', `Node 20.17 or newer is needed, this is ${process.version}`, 'install a newer Node');
 }
 
-step('npm packages', ['package.json', 'package-lock.json'], 'node_modules/.package-lock.json', () =>
+step('npm packages', ['package-lock.json'], 'node_modules/.package-lock.json', () =>
   run('npm packages', 'npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], {
     remedy: 'check that the npm registry can be reached, then run npm run setup again',
   }),
@@ -59,14 +60,20 @@ step(
   'build/Release/espalier.node',
   () => {
     ensureNativeLibraries(root);
-    run('native addon', 'npx', ['cmake-js', 'build', '--silent'], {
-      remedy: 'a C++20 compiler (g++ 12 or newer) and CMake 3.20 or newer are needed',
+    const remedy = 'a C++20 compiler (g++ 12 or newer) and CMake 3.20 or newer are needed';
+    run('native addon', 'npx', ['cmake-js', 'configure', '--silent'], { remedy });
+    run('native addon', 'cmake', ['--build', 'build', '--parallel', String(cpus().length)], {
+      remedy,
     });
   },
 );
 
-step('dist', ['ts', 'tsconfig.json', 'tsconfig.build.json', 'package-lock.json'], 'dist/index.js', () =>
-  run('dist', 'npx', ['tsc', '-p', 'tsconfig.build.json'], {
-    remedy: 'fix the type errors above',
-  }),
+step(
+  'dist',
+  ['ts', 'tsconfig.json', 'tsconfig.build.json', 'package-lock.json'],
+  'dist/cli/espalier.js',
+  () =>
+    run('dist', 'npx', ['tsc', '-p', 'tsconfig.build.json'], {
+      remedy: 'fix the type errors above',
+    }),
 );

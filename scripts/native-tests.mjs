@@ -1,0 +1,37 @@
+// Builds the native test program in the addon's build folder, or in one of its own with sanitizers.
+import { cpus } from 'node:os';
+import { join } from 'node:path';
+import { readCache } from './cmake-cache.mjs';
+import { installPackages } from './native-libraries.mjs';
+import { run } from './process.mjs';
+
+/**
+ * Builds the native tests and returns the program's path.
+ *
+ * @param build the build folder; one that is not configured yet is configured
+ * @param options `defines`: CMake variables, for a folder that is configured here
+ */
+export function buildNativeTests(build = 'build', { defines = [] } = {}) {
+  const remedy = 'read the output above';
+  const configure = () =>
+    run(
+      'native tests',
+      'cmake',
+      ['-S', '.', '-B', build, ...defines.map((define) => `-D${define}`)],
+      {
+        remedy,
+      },
+    );
+  if (readCache(build) === undefined) configure();
+  if (readCache(build).DOCTEST_INCLUDE?.endsWith('NOTFOUND')) {
+    installPackages(['doctest-dev'], 'doctest (for the native tests)');
+    configure();
+  }
+  run(
+    'native tests',
+    'cmake',
+    ['--build', build, '--target', 'espalier_tests', '--parallel', String(cpus().length)],
+    { remedy },
+  );
+  return join(build, 'espalier_tests');
+}
