@@ -35,4 +35,26 @@ void dpotrf_(const char* uplo, const int32_t* n, double* a, const int32_t* lda, 
 /// Inverse of a triangular matrix in place.
 void dtrtri_(const char* uplo, const char* diag, const int32_t* n, double* a, const int32_t* lda,
              int32_t* info);
+/// Eigenvalues (jobz "N") or also eigenvectors in place (jobz "V") of a symmetric matrix,
+/// ascending, by divide and conquer. lwork = liwork = -1 asks for the sizes.
+void dsyevd_(const char* jobz, const char* uplo, const int32_t* n, double* a, const int32_t* lda,
+             double* w, double* work, const int32_t* lwork, int32_t* iwork, const int32_t* liwork,
+             int32_t* info);
+/// Thin singular value decomposition (jobz "S"; "N": values only) by divide and conquer; a is lost.
+void dgesdd_(const char* jobz, const int32_t* m, const int32_t* n, double* a, const int32_t* lda,
+             double* s, double* u, const int32_t* ldu, double* vt, const int32_t* ldvt,
+             double* work, const int32_t* lwork, int32_t* iwork, int32_t* info);
+/// Least squares of minimum norm by the singular value decomposition; a and b are overwritten.
+void dgelsd_(const int32_t* m, const int32_t* n, const int32_t* nrhs, double* a, const int32_t* lda,
+             double* b, const int32_t* ldb, double* s, const double* rcond, int32_t* rank,
+             double* work, const int32_t* lwork, int32_t* iwork, int32_t* info);
+/// QR factorisation in place.
+void dgeqrf_(const int32_t* m, const int32_t* n, double* a, const int32_t* lda, double* tau,
+             double* work, const int32_t* lwork, int32_t* info);
+/// One triangle of U Uᵀ or Lᵀ L in place of the factor.
+void dlauum_(const char* uplo, const int32_t* n, double* a, const int32_t* lda, int32_t* info);
+/// C = alpha A B + beta C (side "L"), A symmetric.
+void dsymm_(const char* side, const char* uplo, const int32_t* m, const int32_t* n,
+            const double* alpha, const double* a, const int32_t* lda, const double* b,
+            const int32_t* ldb, const double* beta, double* c, const int32_t* ldc);
 }

@@ -14,9 +14,6 @@ Status CpuBackend::elementwise(const ElementwiseArguments&) { return {ErrorCode:
 Status CpuBackend::squared_error(const SquaredErrorArguments&) { return {ErrorCode::unsupported, "not implemented"}; }
 Status CpuBackend::sum(const SumArguments&) { return {ErrorCode::unsupported, "not implemented"}; }
 Status CpuBackend::transpose(const TransposeArguments&) { return {ErrorCode::unsupported, "not implemented"}; }
-Status CpuBackend::eigh(const EighArguments&) { return {ErrorCode::unsupported, "not implemented"}; }
-Status CpuBackend::svd(const SvdArguments&) { return {ErrorCode::unsupported, "not implemented"}; }
-Status CpuBackend::least_squares(const LeastSquaresArguments&) { return {ErrorCode::unsupported, "not implemented"}; }
 Status CpuBackend::condition_number(const ConditionNumberArguments&) { return {ErrorCode::unsupported, "not implemented"}; }
 
 }  // namespace espalier::cpu

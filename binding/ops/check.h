@@ -16,6 +16,10 @@ namespace espalier::ops {
 /// bits from 32-bit sizes.
 constexpr int64_t kLapackLimit = (int64_t{1} << 31) - 1;
 
+/// Largest order of an eigen- or singular value decomposition, whose workspace of several n²
+/// numbers LAPACK counts in 32 bits.
+constexpr int64_t kLapackWorkspaceLimit = 16384;
+
 /// Throws SHAPE: "<name>: expected <expected>, got <shape>".
 [[noreturn]] void shape_error(std::string_view op, std::string_view name,
                               const std::string& expected, const Tensor& got);
