@@ -41,6 +41,14 @@ test('without an addon doctor still describes the rest, names the remedy and exi
   assert.match(stdout, /try: .*npm run setup/);
 });
 
+test('without an addon, or with a senseless number of threads, options do not hide the report', async () => {
+  const args = ['doctor', '--threads', '2'];
+  assert.match((await cli(args, { ESPALIER_PREBUILD: tmpdir() })).stdout, 'processor');
+  const { code, stdout } = await cli(['doctor'], { ESPALIER_THREADS: 'many' });
+  assert.is(code, 3);
+  assert.match(stdout, /problem: ESPALIER_THREADS must be a whole number/);
+});
+
 test('an addon that is no library is a problem with its cause', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'espalier-'));
   try {

@@ -38,6 +38,20 @@ test('driver, library and hidden devices are named', () => {
   }
 });
 
+test('the version of the open kernel module is read too', () => {
+  const root = mkdtempSync(join(tmpdir(), 'espalier-'));
+  try {
+    mkdirSync(join(root, 'proc/driver/nvidia'), { recursive: true });
+    writeFileSync(
+      join(root, 'proc/driver/nvidia/version'),
+      'NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  570.86  Release Build  (root)\n',
+    );
+    assert.is(probeCuda({ root, variables: {} }).driver, '570.86');
+  } finally {
+    rmSync(root, { recursive: true });
+  }
+});
+
 test('auto and cpu resolve to the CPU, cuda says why it cannot', async () => {
   assert.is(resolveDevice().device, 'cpu');
   assert.ok(resolveDevice('auto').reasons.length > 0);

@@ -27,9 +27,10 @@ export function addCommonFlags(command: Command): Command {
         .default('auto'),
     )
     .addOption(
-      group('--threads <n>', 'compute threads (default: one per processor)')
-        .env('ESPALIER_THREADS')
-        .argParser(integer(1, 1024)),
+      group(
+        '--threads <n>',
+        'compute threads (default: ESPALIER_THREADS, else one per processor)',
+      ).argParser(integer(1, 1024)),
     )
     .addOption(
       group('--seed <n>', 'seed of every random choice')

@@ -10,6 +10,8 @@ import { type Style, styleFor } from './style.js';
 
 /** A verb of the command line: a function of the API and two ways to show its result. */
 export interface Verb<R> {
+  /** It computes: `--threads` takes effect before it starts. */
+  computes?: boolean;
   /** Calls the API. */
   work(options: Required<LongOperationOptions>): R | Promise<R>;
   /** The result as a table for people. */
@@ -48,7 +50,7 @@ export async function runVerb<R>(
   );
   const emit = (event: object) => out.write(`${JSON.stringify(event)}\n`);
   try {
-    if (flags.threads !== undefined) setThreads(flags.threads);
+    if (verb.computes === true && flags.threads !== undefined) setThreads(flags.threads);
     const result = await verb.work({
       signal: interrupt.signal,
       onProgress(event: ProgressEvent) {
