@@ -37,6 +37,7 @@ class Backend {
   /// Zeroes a tensor.
   virtual Status clear(const View& target) = 0;
 
+  /// The ops, one method each; op_arguments.h says what every one computes.
   virtual Status embedding(const EmbeddingArguments& arguments) = 0;
   virtual Status linear(const LinearArguments& arguments) = 0;
   virtual Status masked_matmul(const MaskedMatmulArguments& arguments) = 0;

@@ -15,6 +15,7 @@ export interface Pace {
  * run) does not count as speed.
  */
 export class Meter {
+  /** The name that the events of this phase carry. */
   readonly phase: string;
   readonly #start: number;
   readonly #done: number;

@@ -36,9 +36,13 @@ export interface EspalierErrorOptions {
 /** The only error class that espalier throws on purpose; `code` says which kind of failure it is. */
 export class EspalierError extends Error {
   override readonly name = 'EspalierError';
+  /** Which kind of failure it is. */
   readonly code: ErrorCode;
+  /** The op or step that failed. */
   readonly op?: string;
+  /** What to do about it, one line. */
   readonly remedy?: string;
+  /** Facts for programs: the argument's name, what was expected, what came. */
   readonly details: Readonly<Record<string, unknown>>;
 
   constructor(code: ErrorCode, message: string, options: EspalierErrorOptions = {}) {

@@ -12,8 +12,11 @@ import { readUnaligned } from './read-unaligned.js';
 
 /** A model directory that is open: its configuration, and its weights by name, still on the disk. */
 export class Checkpoint {
+  /** The directory, as it was given. */
   readonly directory: string;
+  /** What its config.json says. */
   readonly config: ModelConfig;
+  /** Which file holds which tensor, and where. */
   readonly index: WeightsIndex;
   readonly #files = new Map<string, MappedFile>();
 
