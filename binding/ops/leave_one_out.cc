@@ -8,7 +8,8 @@ LeaveOneOutResult leave_one_out(const Tensor& h, double damping, ConditionMethod
   constexpr const char* kOp = "leaveOneOut";
   expect_dtype(kOp, "h", h, {DType::f32, DType::f64});
   expect_square(kOp, "h", h);
-  expect_lapack_size(kOp, "h", h);
+  expect_lapack_size(kOp, "h", h,
+                     condition == ConditionMethod::svd ? kLapackWorkspaceLimit : kLapackLimit);
   expect_not_negative(kOp, "damping", damping);
   const Shape shape{h.shape()[0]};
   LeaveOneOutResult result{Tensor(h.device(), shape, DType::f64), std::nullopt};

@@ -11,8 +11,20 @@ struct LeaveOneOutResult {
   OptionalTensor condition;
 };
 
-/// For every column j of the symmetric positive semi-definite h f32/f64 [n, n], lower triangle
-/// read, λ = damping · mean(diag h): residual[j] = 1/[(h + λI)⁻¹]_jj f64 [n].
+/// For every column j of S = h + λI, h f32/f64 [n, n] symmetric positive semi-definite, lower
+/// triangle read, λ = damping · mean(diag h): residual[j] f64 [n] = 1/[S⁻¹]_jj, the squared
+/// distance of column j from the span of the others; condition[j] f64 [n] = 2-norm condition number
+/// of S without row and column j (1 when n is 1).
+///
+/// none: residuals by Cholesky, one [n, n] f64 of scratch; NUMERIC when S is not positive definite.
+/// svd: both from one eigen-decomposition and the secular equation, three [n, n] f64 of scratch, n
+/// at most 16384. Eigenvalues up to n · 2⁻⁵² · λ_max count as zero: the condition is infinity where
+/// the matrix without j is singular, the residual 0 where column j depends on the others. NUMERIC
+/// when an eigenvalue is more negative than that. Relative error of either about n · 2⁻⁵² ·
+/// cond(S).
+///
+/// Throws DTYPE, SHAPE, CONFIG (damping). The read fails with NUMERIC also on NaN and infinity,
+/// with OUT_OF_MEMORY without the scratch. Source: methods, COMP `residual` and `spectral`.
 LeaveOneOutResult leave_one_out(const Tensor& h, double damping, ConditionMethod condition);
 
 }  // namespace espalier::ops

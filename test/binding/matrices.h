@@ -151,7 +151,7 @@ inline std::vector<long double> eigenvalues(Matrix a) {
       for (int64_t q = p + 1; q < n; ++q) {
         const long double off = a.at(p, q);
         const long double size = std::sqrt(std::abs(a.at(p, p) * a.at(q, q)));
-        if (off == 0 || std::abs(off) <= 1e-20L * size) continue;
+        if (off == 0 || std::abs(off) <= 1e-18L * size) continue;
         rotated = true;
         const long double theta = (a.at(q, q) - a.at(p, p)) / (2 * off);
         const long double t =
