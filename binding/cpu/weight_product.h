@@ -1,0 +1,26 @@
+// Products of activations with weights in any weight dtype.
+#pragma once
+
+#include <cstdint>
+
+#include "binding/core/status.h"
+#include "binding/core/tensor.h"
+
+namespace espalier::cpu {
+
+/// Most bytes of weights that are held as f32 at once.
+constexpr int64_t kPanelBytes = int64_t{8} << 20;
+
+/// y = x Wᵀ + bias for `rows` rows of x [rows, K] and y [rows, N]; weight [N, K] and bias [N] (or
+/// not given) f32, bf16 or f16. Weights go through in the same panels of rows for every dtype,
+/// 16-bit ones widened into scratch, so the result has the bits of one with weights cast to f32
+/// beforehand. Fails with OUT_OF_MEMORY.
+Status weight_product(const float* x, int64_t rows, const ConstView& weight, const ConstView& bias,
+                      float* y);
+
+/// target[row, :] = bias for each of `rows` rows of `count` columns at stride `stride`, where
+/// `bias` starts at element `start`; zeros when it is not given.
+void fill_with_bias(const ConstView& bias, int64_t start, int64_t count, int64_t rows,
+                    int64_t stride, float* target);
+
+}  // namespace espalier::cpu

@@ -1,0 +1,19 @@
+#include "binding/ops/gather.h"
+
+#include "binding/node/registry.h"
+
+namespace espalier::node {
+namespace {
+
+// gatherRows(x, indices)
+const Registration kGatherRows("gatherRows", [](const Arguments& a) -> Napi::Value {
+  return a.wrap(ops::gather_rows(a.tensor(0, "x"), a.tensor(1, "indices")));
+});
+
+// gatherColumns(x, indices)
+const Registration kGatherColumns("gatherColumns", [](const Arguments& a) -> Napi::Value {
+  return a.wrap(ops::gather_columns(a.tensor(0, "x"), a.tensor(1, "indices")));
+});
+
+}  // namespace
+}  // namespace espalier::node

@@ -1,0 +1,74 @@
+#include "binding/ops/gather.h"
+
+#include <doctest/doctest.h>
+
+#include <limits>
+
+#include "test/binding/devices.h"
+
+namespace espalier::test {
+namespace {
+
+// 0, 1, 2, ... in [2, 3, 5].
+template <class T>
+Tensor counting(Device& device, DType dtype) {
+  std::vector<T> values(30);
+  for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<T>(i);
+  return upload(device, values, {2, 3, 5}, dtype);
+}
+
+template <class T>
+void check_dtype(Device& device, DType dtype) {
+  const Tensor x = counting<T>(device, dtype);
+  const Tensor columns = ops::gather_columns(
+      x, upload(device, std::vector<int32_t>{4, 0, 4}, {3}, DType::i32));
+  CHECK(columns.shape() == Shape{2, 3, 3});
+  std::vector<T> expected;
+  for (int row = 0; row < 6; ++row) {
+    for (const int c : {4, 0, 4}) expected.push_back(static_cast<T>(5 * row + c));
+  }
+  CHECK(download<T>(columns) == expected);
+  const Tensor rows =
+      ops::gather_rows(x, upload(device, std::vector<int32_t>{1, 1, 0}, {3}, DType::i32));
+  CHECK(rows.shape() == Shape{3, 3, 5});
+  expected.clear();
+  for (const int row : {1, 1, 0}) {
+    for (int i = 0; i < 15; ++i) expected.push_back(static_cast<T>(15 * row + i));
+  }
+  CHECK(download<T>(rows) == expected);
+}
+
+TEST_CASE("gatherRows and gatherColumns copy what the indices name, for every dtype") {
+  for (Device* device : devices()) {
+    check_dtype<float>(*device, DType::f32);
+    check_dtype<uint16_t>(*device, DType::bf16);
+    check_dtype<uint16_t>(*device, DType::f16);
+    check_dtype<double>(*device, DType::f64);
+    check_dtype<int64_t>(*device, DType::i64);
+    check_dtype<int32_t>(*device, DType::i32);
+    check_dtype<uint8_t>(*device, DType::u8);
+  }
+}
+
+TEST_CASE("gathering fails the read for an index out of range, and takes empty lists") {
+  for (Device* device : devices()) {
+    const Tensor x = counting<float>(*device, DType::f32);
+    std::vector<float> values;
+    for (const int32_t bad : {-1, 5, std::numeric_limits<int32_t>::min()}) {
+      const Tensor indices = upload(*device, std::vector<int32_t>{0, bad}, {2}, DType::i32);
+      CHECK(download(ops::gather_columns(x, indices), values).code() == ErrorCode::shape);
+      CHECK(download(ops::gather_rows(x, indices), values).code() == ErrorCode::shape);
+    }
+    const Tensor none(*device, {0}, DType::i32);
+    CHECK(download(ops::gather_columns(x, none)).empty());
+    CHECK(download(ops::gather_rows(x, none)).empty());
+    CHECK(download(ops::gather_rows(Tensor(*device, {3, 0}, DType::f32),
+                                    upload(*device, std::vector<int32_t>{2}, {1}, DType::i32)))
+              .empty());
+    CHECK_THROWS_AS(ops::gather_rows(x, x), Error);
+    CHECK_THROWS_AS(ops::gather_rows(Tensor(*device, Shape{}, DType::f32), none), Error);
+  }
+}
+
+}  // namespace
+}  // namespace espalier::test
