@@ -83,8 +83,10 @@ To convert(From value) {
     } else {
       single = odd_float(foldable_double(value));
     }
-    if constexpr (std::is_same_v<To, Bfloat16>) return {bf16_from_float(single)};
-    else return {f16_from_float(single)};
+    if constexpr (std::is_same_v<To, Bfloat16>)
+      return {bf16_from_float(single)};
+    else
+      return {f16_from_float(single)};
   } else if constexpr (std::floating_point<To>) {
     return static_cast<To>(value);
   } else if constexpr (std::integral<From>) {

@@ -13,8 +13,7 @@ void gather_rows(const GatherArguments& a) {
   const int64_t count = a.indices.shape.elements();
   const int64_t source_rows = a.x.shape[0];
   if (count == 0 || source_rows == 0) return;
-  const auto bytes =
-      a.x.shape.elements() / source_rows * static_cast<int64_t>(size_of(a.x.dtype));
+  const auto bytes = a.x.shape.elements() / source_rows * static_cast<int64_t>(size_of(a.x.dtype));
   if (bytes == 0) return;
   const auto* indices = a.indices.as<int32_t>();
   const auto* source = a.x.as<std::byte>();

@@ -3,6 +3,8 @@
 
 namespace espalier::cpu {
 
-Status CpuBackend::condition_number(const ConditionNumberArguments&) { return {ErrorCode::unsupported, "not implemented"}; }
+Status CpuBackend::condition_number(const ConditionNumberArguments&) {
+  return {ErrorCode::unsupported, "not implemented"};
+}
 
 }  // namespace espalier::cpu

@@ -8,8 +8,8 @@ namespace {
 
 template <class T, class F>
 void scale(const ScaleArguments& a) {
-  using Product = std::conditional_t<std::is_same_v<T, double> || std::is_same_v<F, double>, double,
-                                     float>;
+  using Product =
+      std::conditional_t<std::is_same_v<T, double> || std::is_same_v<F, double>, double, float>;
   const int64_t rows = a.x.shape.rows();
   const int64_t columns = a.x.shape.columns();
   const F* factors = a.factors.as<F>();

@@ -29,8 +29,8 @@ void squared_error(const SquaredErrorArguments& a, double* sums) {
   const T* y = a.y.as<T>();
 #pragma omp parallel for schedule(static) if (count > 4 * kBlock)
   for (int64_t start = 0; start < count; start += kBlock) {
-    sums[start / kBlock] = block_error(x + start, y == nullptr ? nullptr : y + start,
-                                       std::min(kBlock, count - start));
+    sums[start / kBlock] =
+        block_error(x + start, y == nullptr ? nullptr : y + start, std::min(kBlock, count - start));
   }
 }
 

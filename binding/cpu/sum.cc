@@ -1,6 +1,6 @@
 // Sums of a matrix over its rows (one value per column) or over its columns (one per row), in f64.
-// Rows are summed in chunks of fixed size and the chunks in order, so the number of threads does not
-// change the bits.
+// Rows are summed in chunks of fixed size and the chunks in order, so the number of threads does
+// not change the bits.
 #include <algorithm>
 
 #include "binding/cpu/cpu_backend.h"
@@ -71,8 +71,7 @@ Status sum(const SumArguments& a) {
 }  // namespace
 
 Status CpuBackend::sum(const SumArguments& arguments) {
-  return arguments.x.dtype == DType::f64 ? cpu::sum<double>(arguments)
-                                         : cpu::sum<float>(arguments);
+  return arguments.x.dtype == DType::f64 ? cpu::sum<double>(arguments) : cpu::sum<float>(arguments);
 }
 
 }  // namespace espalier::cpu

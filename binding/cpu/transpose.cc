@@ -1,5 +1,5 @@
-// Transpose: y[c, r] = x[r, c], in square blocks that stay in the first cache. Elements are moved as
-// bits.
+// Transpose: y[c, r] = x[r, c], in square blocks that stay in the first cache. Elements are moved
+// as bits.
 #include <algorithm>
 
 #include "binding/cpu/cpu_backend.h"

@@ -22,8 +22,7 @@ void widen_typed(const W* source, int64_t count, float* target) {
 }
 
 void widen(const void* source, DType dtype, int64_t count, float* target) {
-  with_weight_type(source, dtype,
-                   [&](const auto* weight) { widen_typed(weight, count, target); });
+  with_weight_type(source, dtype, [&](const auto* weight) { widen_typed(weight, count, target); });
 }
 
 }  // namespace

@@ -14,8 +14,8 @@ struct CrossEntropyOptions {
 
 /// loss[n] = logsumexp(z) - z[targets[n]] with z = hidden[n] wᵀ + bias, 0 where the target is
 /// ignore_index: hidden f32 [N, D], w f32/bf16/f16 [V, D], targets i32/i64 [N] -> f32 [N].
-/// Throws DTYPE, SHAPE, CONFIG (chunk), DEVICE_MISMATCH; a target outside [0, V) fails the read with
-/// SHAPE.
+/// Throws DTYPE, SHAPE, CONFIG (chunk), DEVICE_MISMATCH; a target outside [0, V) fails the read
+/// with SHAPE.
 Tensor cross_entropy(const Tensor& hidden, const Tensor& w, const Tensor& targets,
                      const CrossEntropyOptions& options);
 

@@ -5,8 +5,8 @@
 
 namespace espalier::ops {
 
-/// y[i] = table[ids[i]]: ids i32/i64 [...], table f32/bf16/f16 [V, D] -> f32 [..., D]. Throws DTYPE,
-/// SHAPE, DEVICE_MISMATCH; an id outside [0, V) fails the read with SHAPE.
+/// y[i] = table[ids[i]]: ids i32/i64 [...], table f32/bf16/f16 [V, D] -> f32 [..., D]. Throws
+/// DTYPE, SHAPE, DEVICE_MISMATCH; an id outside [0, V) fails the read with SHAPE.
 Tensor embedding(const Tensor& ids, const Tensor& table);
 
 }  // namespace espalier::ops

@@ -6,8 +6,8 @@
 namespace espalier::ops {
 
 /// y[i] = x[indices[i]] along the first dimension: x any dtype of rank >= 1, indices i32 [M] in any
-/// order, repeats allowed. Throws DTYPE, SHAPE, DEVICE_MISMATCH; an index out of range fails the read
-/// with SHAPE.
+/// order, repeats allowed. Throws DTYPE, SHAPE, DEVICE_MISMATCH; an index out of range fails the
+/// read with SHAPE.
 Tensor gather_rows(const Tensor& x, const Tensor& indices);
 
 /// y[..., i] = x[..., indices[i]]; otherwise like gather_rows.

@@ -45,8 +45,8 @@ Tensor masked_matmul(const Tensor& x, const Tensor& weight, const OptionalTensor
                      const Masks& masks) {
   check(x, weight, bias, masks);
   const int64_t kept = masks.rows ? masks.rows->shape().elements() : weight.shape()[0];
-  const Tensor output(x.device(),
-                      x.shape().with_columns(masks.compact ? kept : weight.shape()[0]), DType::f32);
+  const Tensor output(x.device(), x.shape().with_columns(masks.compact ? kept : weight.shape()[0]),
+                      DType::f32);
   submit(kOp, {x, weight, bias, masks.rows, masks.columns, masks.mask}, {output},
          [=](Backend& backend) {
            // Empty tensors have no address, and the kernel would take them for "not given".

@@ -15,8 +15,9 @@ struct Masks {
 
 /// y = x (weight ∘ M)ᵀ + bias on the kept rows, exact zeros on the others: x f32 [..., K] or, with
 /// only the kept columns, [..., C]; weight f32/bf16/f16 [N, K]; bias f32/bf16/f16 [N] -> f32
-/// [..., N], or [..., R] when compact. Masked weights take no part, NaN or not. Throws DTYPE, SHAPE,
-/// DEVICE_MISMATCH; index lists that leave the weight or do not increase fail the read with SHAPE.
+/// [..., N], or [..., R] when compact. Masked weights take no part, NaN or not. Throws DTYPE,
+/// SHAPE, DEVICE_MISMATCH; index lists that leave the weight or do not increase fail the read with
+/// SHAPE.
 Tensor masked_matmul(const Tensor& x, const Tensor& weight, const OptionalTensor& bias,
                      const Masks& masks);
 

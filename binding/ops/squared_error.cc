@@ -13,8 +13,7 @@ Tensor squared_error(const Tensor& x, const OptionalTensor& y) {
   }
   const Tensor output(x.device(), Shape{}, DType::f64);
   submit(kOp, {x, y}, {output}, [=](Backend& backend) {
-    return backend.squared_error(
-        {.x = x.const_view(), .y = view_of(y), .output = output.view()});
+    return backend.squared_error({.x = x.const_view(), .y = view_of(y), .output = output.view()});
   });
   return output;
 }

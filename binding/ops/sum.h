@@ -5,7 +5,8 @@
 
 namespace espalier::ops {
 
-/// Σ over the first dimension: x f32/f64 of rank >= 1, seen as [product of the leading dimensions, C]
+/// Σ over the first dimension: x f32/f64 of rank >= 1, seen as [product of the leading dimensions,
+/// C]
 /// -> f64 [C]. Throws DTYPE, SHAPE.
 Tensor sum_rows(const Tensor& x);
 

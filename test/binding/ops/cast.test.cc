@@ -20,8 +20,8 @@ std::vector<T> cast_from(Device& device, const std::vector<double>& values, DTyp
 
 TEST_CASE("cast to integers truncates, saturates and takes NaN to 0") {
   for (Device* device : devices()) {
-    const std::vector<double> values{-1.9, 1.9, 255.5, 256, -kInfinity, kInfinity, std::nan(""),
-                                     3e9,  1e30};
+    const std::vector<double> values{-1.9,      1.9,          255.5, 256, -kInfinity,
+                                     kInfinity, std::nan(""), 3e9,   1e30};
     CHECK(cast_from<uint8_t>(*device, values, DType::u8) ==
           std::vector<uint8_t>{0, 1, 255, 255, 0, 255, 0, 255, 255});
     constexpr int32_t kMost = std::numeric_limits<int32_t>::max();
@@ -42,13 +42,13 @@ TEST_CASE("cast rounds f64 and i64 to 16 bits once, ties to even") {
   for (Device* device : devices()) {
     // Just above a tie between two bf16 values, but on the tie once rounded to f32.
     CHECK(cast_from<uint16_t>(*device, {1 + 0x1p-8, 1 + 0x1p-8 + 0x1p-40, 1e300, -kInfinity},
-                              DType::bf16) == std::vector<uint16_t>{0x3f80, 0x3f81, 0x7f80, 0xff80});
+                              DType::bf16) ==
+          std::vector<uint16_t>{0x3f80, 0x3f81, 0x7f80, 0xff80});
     CHECK(cast_from<uint16_t>(*device, {1 + 0x1p-11, 1 + 0x1p-11 + 0x1p-40, 65520, 0x1p-25},
                               DType::f16) == std::vector<uint16_t>{0x3c00, 0x3c01, 0x7c00, 0});
     const Tensor wide = upload(
-        *device,
-        std::vector<int64_t>{257, (int64_t{257} << 50), (int64_t{257} << 50) + 1, -257}, {4},
-        DType::i64);
+        *device, std::vector<int64_t>{257, (int64_t{257} << 50), (int64_t{257} << 50) + 1, -257},
+        {4}, DType::i64);
     CHECK(download<uint16_t>(ops::cast(wide, DType::bf16)) ==
           std::vector<uint16_t>{0x4380, 0x5c80, 0x5c81, 0xc380});
   }

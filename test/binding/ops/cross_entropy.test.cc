@@ -43,7 +43,8 @@ TEST_CASE("crossEntropy equals the double-precision loss whatever the chunk") {
         constexpr int64_t kRows = 13;
         constexpr int64_t kWidth = 24;
         const auto hidden = random_values(kRows * kWidth, 1);
-        const auto w = rounded_to(random_values(static_cast<size_t>(vocabulary * kWidth), 2), dtype);
+        const auto w =
+            rounded_to(random_values(static_cast<size_t>(vocabulary * kWidth), 2), dtype);
         const auto bias = rounded_to(random_values(static_cast<size_t>(vocabulary), 3), dtype);
         std::vector<int32_t> targets;
         for (int64_t i = 0; i < kRows; ++i) {

@@ -20,8 +20,8 @@ Tensor counting(Device& device, DType dtype) {
 template <class T>
 void check_dtype(Device& device, DType dtype) {
   const Tensor x = counting<T>(device, dtype);
-  const Tensor columns = ops::gather_columns(
-      x, upload(device, std::vector<int32_t>{4, 0, 4}, {3}, DType::i32));
+  const Tensor columns =
+      ops::gather_columns(x, upload(device, std::vector<int32_t>{4, 0, 4}, {3}, DType::i32));
   CHECK(columns.shape() == Shape{2, 3, 3});
   std::vector<T> expected;
   for (int row = 0; row < 6; ++row) {

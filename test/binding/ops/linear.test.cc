@@ -34,9 +34,9 @@ TEST_CASE("linear equals the double-precision product for any sizes and weight d
             const auto x = random_values(static_cast<size_t>(rows * k), 1);
             const auto w = rounded_to(random_values(static_cast<size_t>(n * k), 2), dtype);
             const auto bias = rounded_to(random_values(static_cast<size_t>(n), 3), dtype);
-            const Tensor y = ops::linear(upload(*device, x, {rows, k}),
-                                         upload_as(*device, w, {n, k}, dtype),
-                                         upload_as(*device, bias, {n}, dtype));
+            const Tensor y =
+                ops::linear(upload(*device, x, {rows, k}), upload_as(*device, w, {n, k}, dtype),
+                            upload_as(*device, bias, {n}, dtype));
             const auto expected =
                 reference(x, w, bias, static_cast<size_t>(rows), static_cast<size_t>(k));
             CHECK(normalised_error(download(y), expected) < 1e-11);
@@ -51,8 +51,8 @@ TEST_CASE("linear gives the bits of weights cast to f32 first, over several pane
   for (Device* device : devices()) {
     for (const int64_t rows : {1, 3, 40}) {
       for (const DType dtype : {DType::bf16, DType::f16}) {
-        const Tensor x = upload(*device, random_values(static_cast<size_t>(rows * 4099), 1),
-                                {rows, 4099});
+        const Tensor x =
+            upload(*device, random_values(static_cast<size_t>(rows * 4099), 1), {rows, 4099});
         const Tensor w = upload_as(*device, random_values(1050 * 4099, 2), {1050, 4099}, dtype);
         const auto direct = download(ops::linear(x, w, std::nullopt));
         CHECK(direct == download(ops::linear(x, ops::cast(w, DType::f32), std::nullopt)));

@@ -101,9 +101,8 @@ void check_all(Device& device, const Problem& p, DType dtype) {
     const auto compact = download(ops::masked_matmul(x, w, bias, masks));
     CHECK(compact == (use_rows ? columns_of(full, p.n, p.rows) : full));
     if (use_columns) {
-      const Tensor gathered =
-          upload(device, columns_of(p.x, p.k, p.columns),
-                 {p.samples, static_cast<int64_t>(p.columns.size())});
+      const Tensor gathered = upload(device, columns_of(p.x, p.k, p.columns),
+                                     {p.samples, static_cast<int64_t>(p.columns.size())});
       CHECK(download(ops::masked_matmul(gathered, w, bias, masks)) == compact);
     }
   }
@@ -132,9 +131,8 @@ TEST_CASE("maskedMatmul skips and applies the tiles of masks with structure") {
       for (int64_t i = 0; i < p.n * p.k; ++i) {
         p.mask[static_cast<size_t>(i)] = kept(i / p.k, i % p.k) ? 1 : 0;
       }
-      const ops::Masks masks{.rows = {},
-                             .columns = {},
-                             .mask = upload(*device, p.mask, {p.n, p.k}, DType::u8)};
+      const ops::Masks masks{
+          .rows = {}, .columns = {}, .mask = upload(*device, p.mask, {p.n, p.k}, DType::u8)};
       CHECK(normalised_error(download(ops::masked_matmul(x, w, bias, masks)),
                              p.answer(false, false, true)) < 1e-11);
     };
@@ -168,9 +166,8 @@ TEST_CASE("maskedMatmul leaves masked weights out even when they are NaN or infi
       const std::vector<float> expected(3 * kWidth, static_cast<float>(kWidth - masked));
       ops::Masks masks{.rows = {}, .columns = list(*device, kept), .mask = {}};
       CHECK(download(ops::masked_matmul(x, weight, std::nullopt, masks)) == expected);
-      masks = {.rows = {},
-               .columns = {},
-               .mask = upload(*device, mask, {kWidth, kWidth}, DType::u8)};
+      masks = {
+          .rows = {}, .columns = {}, .mask = upload(*device, mask, {kWidth, kWidth}, DType::u8)};
       CHECK(download(ops::masked_matmul(x, weight, std::nullopt, masks)) == expected);
     }
   }
@@ -184,8 +181,8 @@ TEST_CASE("maskedMatmul with nothing kept gives zeros, or the bias of kept rows"
     const Tensor none = list(*device, {});
     CHECK(download(ops::masked_matmul(x, w, bias, {.rows = none, .columns = {}, .mask = {}})) ==
           std::vector<float>(8));
-    CHECK(download(ops::masked_matmul(
-                       x, w, bias, {.rows = none, .columns = {}, .mask = {}, .compact = true}))
+    CHECK(download(ops::masked_matmul(x, w, bias,
+                                      {.rows = none, .columns = {}, .mask = {}, .compact = true}))
               .empty());
     const std::vector<float> expected{0, 2, 0, 4, 0, 2, 0, 4};
     const ops::Masks masks{.rows = list(*device, {1, 3}), .columns = none, .mask = {}};

@@ -54,8 +54,8 @@ TEST_CASE("scale by f64 factors computes in f64") {
 TEST_CASE("scale takes empty tensors and names the argument that does not fit") {
   Device& device = *devices().front();
   const Tensor x(device, {2, 3}, DType::f32);
-  CHECK(download(ops::scale(Tensor(device, {0, 3}, DType::f32), Tensor(device, {0}, DType::f32),
-                            false))
+  CHECK(download(
+            ops::scale(Tensor(device, {0, 3}, DType::f32), Tensor(device, {0}, DType::f32), false))
             .empty());
   CHECK_THROWS_WITH_AS(ops::scale(x, Tensor(device, {3}, DType::f32), false),
                        "factors: expected [2], got [3]", Error);

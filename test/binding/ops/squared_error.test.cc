@@ -30,9 +30,9 @@ TEST_CASE("squaredError sums in f64 at any size, with and without y") {
                   difference));
       CHECK(close(download<double>(ops::squared_error(left, std::nullopt))[0], squares));
       const std::vector<double> wide(x.begin(), x.end());
-      CHECK(close(download<double>(
-                      ops::squared_error(upload(*device, wide, shape, DType::f64), {}))[0],
-                  squares));
+      CHECK(close(
+          download<double>(ops::squared_error(upload(*device, wide, shape, DType::f64), {}))[0],
+          squares));
     }
   }
 }
