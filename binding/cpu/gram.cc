@@ -16,11 +16,11 @@
 #include <omp.h>
 
 #include <algorithm>
-#include <cstring>
 
 #include "binding/cpu/cpu_backend.h"
 #include "binding/cpu/load_weight.h"
 #include "binding/cpu/scratch.h"
+#include "hwy/cache_control.h"
 
 #ifndef ESPALIER_CPU_GRAM_ONCE
 #define ESPALIER_CPU_GRAM_ONCE
@@ -31,8 +31,17 @@ namespace {
 constexpr int64_t kRows = 256;
 // Widest tile: two packed blocks and the f64 tile fit the second-level cache.
 constexpr int64_t kMaxTile = 192;
+// How many rows ahead packing prefetches.
+constexpr int64_t kAhead = 8;
 // Floats of one packed block.
 constexpr int64_t kBlock = kRows * kMaxTile;
+
+// A thread's memory: the packed columns of y and x, and the tile [kMaxTile][kMaxTile].
+struct Workspace {
+  float* y;
+  float* x;
+  double* sums;
+};
 
 }  // namespace
 }  // namespace espalier::cpu
@@ -42,15 +51,27 @@ HWY_BEFORE_NAMESPACE();
 namespace espalier::cpu::HWY_NAMESPACE {
 namespace {
 
-// 12 x 2 accumulators of the 32 registers that AVX-512 and Arm have, or 6 x 2 of 16.
+// 12 x 2 accumulators of the 32 registers that AVX-512 and Arm have, or 4 x 3 of 16.
 constexpr bool kManyRegisters = HWY_MAX_BYTES >= 64 || HWY_ARCH_ARM_A64;
-constexpr int64_t kMicroRows = kManyRegisters ? 12 : 6;
-constexpr int64_t kMicroVectors = 2;
+constexpr int64_t kMicroRows = kManyRegisters ? 12 : 4;
+constexpr int64_t kMicroVectors = kManyRegisters ? 2 : 3;
 constexpr int64_t kLanes = hn::MaxLanes(hn::ScalableTag<float>());
 constexpr int64_t kMicroColumns = kMicroVectors * kLanes;
 static_assert(kMaxTile % kMicroRows == 0 && kMaxTile % kMicroColumns == 0);
 
-// One row's columns as f32, zero beyond `columns` up to kMaxTile.
+// Lays one row out over panels [columns / Width][rows][Width]; columns is a multiple of Width.
+template <int64_t Width, class W>
+HWY_INLINE void spread_row(const W* source, int64_t rows, int64_t columns, float* packed) {
+  const hn::CappedTag<float, Width % kLanes == 0 ? kLanes : 4> d;
+  constexpr int64_t kStep = hn::MaxLanes(d);
+  for (int64_t c = 0; c < columns; c += Width) {
+    for (int64_t i = 0; i < Width; i += kStep) {
+      hn::StoreU(load_weight(d, source + c + i), d, packed + c * rows + i);
+    }
+  }
+}
+
+// The elements of one row as f32.
 template <class W>
 HWY_INLINE void widen_row(const W* source, int64_t columns, float* row) {
   const hn::ScalableTag<float> d;
@@ -59,41 +80,39 @@ HWY_INLINE void widen_row(const W* source, int64_t columns, float* row) {
   for (; c < columns; ++c) row[c] = load_weight_scalar(source + c);
 }
 
-// Panels [columns / Width][rows][Width] of rows x columns elements, zero-padded to whole panels.
+// Panels of rows x columns elements, zero-padded to whole panels.
 template <int64_t Width, class W>
 void pack(const W* source, int64_t stride, int64_t rows, int64_t columns, float* packed) {
-  HWY_ALIGN float row[kMaxTile + Width] = {};
-  for (int64_t r = 0; r < rows; ++r) {
-    widen_row(source + r * stride, columns, row);
-    for (int64_t c = 0; c < columns; c += Width) {
-      std::memcpy(packed + c * rows + r * Width, row + c, Width * sizeof(float));
+  const int64_t padded = (columns + Width - 1) / Width * Width;
+  HWY_ALIGN float row[kMaxTile] = {};
+  for (int64_t r = 0; r < rows; ++r, source += stride) {
+    // The rows lie too far apart for the hardware to foresee; past the end this is harmless.
+    for (int64_t c = 0; c < columns; c += 64 / static_cast<int64_t>(sizeof(W))) {
+      hwy::Prefetch(source + kAhead * stride + c);
+    }
+    if (padded == columns) {
+      spread_row<Width>(source, rows, columns, packed + r * Width);
+    } else {
+      widen_row(source, columns, row);
+      spread_row<Width>(row, rows, padded, packed + r * Width);
     }
   }
 }
 
 // Adds a vector of f32 sums to f64 memory.
-HWY_INLINE void add_to(hn::Vec<hn::ScalableTag<float>> sum, double* output, int64_t columns) {
-  const hn::ScalableTag<float> d;
-  HWY_ALIGN float sums[kLanes];
-  hn::Store(sum, d, sums);
-  if (columns >= kLanes && kLanes > 1) {
-    const hn::ScalableTag<double> dd;
-    const hn::Rebind<float, decltype(dd)> half;
-    for (int64_t c = 0; c < kLanes; c += kLanes / 2) {
-      const auto wide = hn::PromoteTo(dd, hn::Load(half, sums + c));
-      hn::StoreU(hn::Add(hn::LoadU(dd, output + c), wide), dd, output + c);
-    }
-    return;
-  }
-  for (int64_t c = 0; c < std::min(columns, kLanes); ++c) {
-    output[c] += static_cast<double>(sums[c]);
-  }
+HWY_INLINE void add_to(hn::Vec<hn::ScalableTag<float>> sum, double* output) {
+  const hn::ScalableTag<double> d;
+  const hn::Rebind<float, decltype(d)> half;
+  const auto lower = hn::PromoteTo(d, hn::LowerHalf(half, sum));
+  const auto upper = hn::PromoteTo(d, hn::UpperHalf(half, sum));
+  double* middle = output + kLanes / 2;
+  hn::StoreU(hn::Add(hn::LoadU(d, output), lower), d, output);
+  hn::StoreU(hn::Add(hn::LoadU(d, middle), upper), d, middle);
 }
 
-// output[m, c] += Σ_r a[r, m] b[r, c] for one pair of panels; rows_out and columns_out are how many
-// of the kMicroRows x kMicroColumns results exist.
+// sums[m, c] += Σ_r a[r, m] b[r, c] for one pair of panels.
 void multiply_panels(const float* HWY_RESTRICT a, const float* HWY_RESTRICT b, int64_t rows,
-                     double* output, int64_t stride, int64_t rows_out, int64_t columns_out) {
+                     double* HWY_RESTRICT sums) {
   const hn::ScalableTag<float> d;
   hn::Vec<decltype(d)> sum[kMicroRows][kMicroVectors];
   for (auto& line : sum) {
@@ -112,9 +131,8 @@ void multiply_panels(const float* HWY_RESTRICT a, const float* HWY_RESTRICT b, i
     }
   }
   for (int64_t m = 0; m < kMicroRows; ++m) {
-    if (m >= rows_out) break;
     for (int64_t v = 0; v < kMicroVectors; ++v) {
-      add_to(sum[m][v], output + m * stride + v * kLanes, columns_out - v * kLanes);
+      add_to(sum[m][v], sums + m * kMaxTile + v * kLanes);
     }
   }
 }
@@ -127,51 +145,61 @@ struct Tile {
   int64_t columns;
 };
 
-// Adds yᵀ x of all rows to one tile; in the symmetric case (y == x) the part below the diagonal is
-// left undefined.
+// Adds yᵀ x of all rows to sums [tile.rows][kMaxTile]; on the diagonal of the symmetric case (y ==
+// x) what lies below it is left incomplete.
 template <class W>
-void multiply_tile(const GramArguments& a, const W* y, int64_t y_width, const Tile& tile,
-                   float* packed) {
+void multiply_tile(const GramArguments& a, const W* y, const Tile& tile, const Workspace& work) {
   const W* x = static_cast<const W*>(a.x.data);
-  const int64_t width = a.x.shape.columns();
+  const int64_t height = a.output.shape[0];
+  const int64_t width = a.output.shape[1];
   const int64_t rows = a.x.shape.rows();
   const bool diagonal = !a.y.given() && tile.row == tile.column;
-  double* output = a.output.as<double>() + tile.row * width + tile.column;
-  float* packed_y = packed;
-  float* packed_x = packed + kBlock;
   for (int64_t start = 0; start < rows; start += kRows) {
     const int64_t taken = std::min(kRows, rows - start);
-    pack<kMicroRows>(y + start * y_width + tile.row, y_width, taken, tile.rows, packed_y);
-    pack<kMicroColumns>(x + start * width + tile.column, width, taken, tile.columns, packed_x);
+    pack<kMicroRows>(y + start * height + tile.row, height, taken, tile.rows, work.y);
+    pack<kMicroColumns>(x + start * width + tile.column, width, taken, tile.columns, work.x);
     for (int64_t c = 0; c < tile.columns; c += kMicroColumns) {
       for (int64_t m = 0; m < tile.rows; m += kMicroRows) {
         if (diagonal && m >= c + kMicroColumns) break;
-        multiply_panels(packed_y + m * taken, packed_x + c * taken, taken, output + m * width + c,
-                        width, tile.rows - m, tile.columns - c);
+        multiply_panels(work.y + m * taken, work.x + c * taken, taken,
+                        work.sums + m * kMaxTile + c);
       }
     }
   }
 }
 
-void clear_tile(const GramArguments& a, const Tile& tile) {
-  const int64_t width = a.output.shape.columns();
-  for (int64_t r = tile.row; r < tile.row + tile.rows; ++r) {
-    std::fill_n(a.output.as<double>() + r * width + tile.column, tile.columns, 0.0);
+// The tile's sums so far: what the output holds when accumulating, else zero.
+void load_tile(const GramArguments& a, const Tile& tile, double* sums) {
+  const int64_t width = a.output.shape[1];
+  const double* output = a.output.as<double>() + tile.row * width + tile.column;
+  std::fill_n(sums, kMaxTile * kMaxTile, 0.0);
+  if (!a.accumulate) return;
+  for (int64_t r = 0; r < tile.rows; ++r) {
+    std::copy_n(output + r * width, tile.columns, sums + r * kMaxTile);
   }
 }
 
-// Copies a tile to its mirror image, in squares of a cache line.
-void mirror_tile(const GramArguments& a, const Tile& tile) {
+void store_tile(const GramArguments& a, const Tile& tile, const double* sums) {
+  const int64_t width = a.output.shape[1];
+  double* output = a.output.as<double>() + tile.row * width + tile.column;
+  const bool diagonal = !a.y.given() && tile.row == tile.column;
+  for (int64_t r = 0; r < tile.rows; ++r) {
+    const int64_t first = diagonal ? r : 0;
+    std::copy_n(sums + r * kMaxTile + first, tile.columns - first, output + r * width + first);
+  }
+}
+
+// Writes a tile's mirror image, in squares of a cache line.
+void store_mirrored(const GramArguments& a, const Tile& tile, const double* sums) {
   constexpr int64_t kSquare = 8;
-  const int64_t width = a.output.shape.columns();
-  double* matrix = a.output.as<double>();
-  for (int64_t i = tile.row; i < tile.row + tile.rows; i += kSquare) {
-    const int64_t i_end = std::min(i + kSquare, tile.row + tile.rows);
-    for (int64_t j = tile.column; j < tile.column + tile.columns; j += kSquare) {
-      const int64_t j_end = std::min(j + kSquare, tile.column + tile.columns);
-      for (int64_t c = j; c < j_end; ++c) {
-        for (int64_t r = i; r < std::min(i_end, c); ++r)
-          matrix[c * width + r] = matrix[r * width + c];
+  const int64_t width = a.output.shape[1];
+  double* output = a.output.as<double>() + tile.column * width + tile.row;
+  const bool diagonal = tile.row == tile.column;
+  for (int64_t column = 0; column < tile.columns; column += kSquare) {
+    for (int64_t row = 0; row < tile.rows; row += kSquare) {
+      for (int64_t c = column; c < std::min(column + kSquare, tile.columns); ++c) {
+        const int64_t end = std::min(row + kSquare, diagonal ? c : tile.rows);
+        for (int64_t r = row; r < end; ++r) output[c * width + r] = sums[r * kMaxTile + c];
       }
     }
   }
@@ -187,7 +215,7 @@ int64_t tile_size(int64_t height, int64_t width, bool symmetric) {
   return kStep;
 }
 
-void gram(const GramArguments& a, float* packed) {
+void gram(const GramArguments& a, float* packed, double* sums) {
   const bool symmetric = !a.y.given();
   const int64_t height = a.output.shape[0];
   const int64_t width = a.output.shape[1];
@@ -201,11 +229,14 @@ void gram(const GramArguments& a, float* packed) {
       if (symmetric && j < i) continue;
       const Tile tile{i * size, std::min(size, height - i * size), j * size,
                       std::min(size, width - j * size)};
-      if (!a.accumulate) clear_tile(a, tile);
-      with_weight_type(symmetric ? a.x.data : a.y.data, a.x.dtype, [&](const auto* y) {
-        multiply_tile(a, y, height, tile, packed + omp_get_thread_num() * 2 * kBlock);
-      });
-      if (symmetric) mirror_tile(a, tile);
+      const int64_t thread = omp_get_thread_num();
+      const Workspace work{packed + thread * 2 * kBlock, packed + (thread * 2 + 1) * kBlock,
+                           sums + thread * kMaxTile * kMaxTile};
+      load_tile(a, tile, work.sums);
+      with_weight_type(symmetric ? a.x.data : a.y.data, a.x.dtype,
+                       [&](const auto* y) { multiply_tile(a, y, tile, work); });
+      store_tile(a, tile, work.sums);
+      if (symmetric) store_mirrored(a, tile, work.sums);
     }
   }
 }
@@ -221,9 +252,11 @@ HWY_EXPORT(gram);
 
 Status CpuBackend::gram(const GramArguments& arguments) {
   if (arguments.output.shape.elements() == 0) return {};
-  const Scratch<float> packed(static_cast<size_t>(omp_get_max_threads() * 2 * kBlock));
-  if (packed.data() == nullptr) return out_of_scratch();
-  HWY_DYNAMIC_DISPATCH(gram)(arguments, packed.data());
+  const auto threads = static_cast<size_t>(omp_get_max_threads());
+  const Scratch<float> packed(threads * 2 * kBlock);
+  const Scratch<double> sums(threads * kMaxTile * kMaxTile);
+  if (packed.data() == nullptr || sums.data() == nullptr) return out_of_scratch();
+  HWY_DYNAMIC_DISPATCH(gram)(arguments, packed.data(), sums.data());
   return {};
 }
 
