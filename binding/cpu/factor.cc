@@ -86,19 +86,21 @@ Status copy_damped(const ConstView& h, double lambda, double* target) {
   return finite && std::isfinite(lambda) ? Status() : not_finite("the matrix");
 }
 
-Status factor_damped(const ConstView& h, double lambda, double* factor) {
-  const auto n = static_cast<LapackInt>(h.shape.columns());
-  if (n == 0) return {};
-  if (Status status = copy_damped(h, lambda, factor); !status.ok()) return status;
+Status factor_in_place(double* matrix, int64_t n) {
+  const auto order = static_cast<LapackInt>(n);
   LapackInt info = 0;
-  dpotrf_("U", &n, factor, &n, &info);
+  if (n > 0) dpotrf_("U", &order, matrix, &order, &info);
   if (info != 0) {
-    return {ErrorCode::numeric,
-            "the damped matrix is not positive definite: its leading minor of order " +
-                std::to_string(info) + " is not (n = " + std::to_string(n) + ", damping adds " +
-                std::to_string(lambda) + ")"};
+    return {ErrorCode::numeric, "the damped matrix of order " + std::to_string(n) +
+                                    " is not positive definite: its leading minor of order " +
+                                    std::to_string(info) + " is not"};
   }
   return {};
+}
+
+Status factor_damped(const ConstView& h, double lambda, double* factor) {
+  if (Status status = copy_damped(h, lambda, factor); !status.ok()) return status;
+  return factor_in_place(factor, h.shape.columns());
 }
 
 Status invert_factor(double* factor, int64_t n) {
@@ -124,6 +126,14 @@ void inverse_diagonal(const double* inverse, int64_t n, double* diagonal) {
       for (int64_t j = start; j < last; ++j) diagonal[j] += row[j] * row[j];
     }
   }
+}
+
+Status multiply_inverse(double* inverse, int64_t n) {
+  const auto order = static_cast<LapackInt>(n);
+  LapackInt info = 0;
+  if (n > 0) dlauum_("U", &order, inverse, &order, &info);
+  if (info != 0) return {ErrorCode::numeric, "the inverse could not be formed"};
+  return {};
 }
 
 Status not_finite(const char* name) {

@@ -23,9 +23,12 @@ double damping_of(const ConstView& h, double factor, bool relative);
 /// NUMERIC when that triangle of h holds a NaN or an infinity.
 Status copy_damped(const ConstView& h, double lambda, double* target);
 
-/// Cholesky factor of h + λI: h + λI = L Lᵀ, L row-major in the lower triangle of `factor` [n, n];
-/// the other triangle is neither read nor written. To Fortran the same memory is the upper factor
-/// U = Lᵀ. Fails with NUMERIC, naming the leading minor that is not positive definite.
+/// Replaces the lower triangle (row-major) of S [n, n] by its Cholesky factor: S = L Lᵀ. The other
+/// triangle is neither read nor written. To Fortran the same memory is the upper factor U = Lᵀ.
+/// Fails with NUMERIC, naming the leading minor that is not positive definite.
+Status factor_in_place(double* matrix, int64_t n);
+
+/// factor_in_place of h + λI, copied to `factor` [n, n].
 Status factor_damped(const ConstView& h, double lambda, double* factor);
 
 /// Replaces the factor of factor_damped by L⁻¹, in place.
@@ -34,6 +37,9 @@ Status invert_factor(double* factor, int64_t n);
 /// diagonal[j] = [(L Lᵀ)⁻¹]_jj from the lower triangle of L⁻¹ as invert_factor leaves it: the sum
 /// of squares of its column j.
 void inverse_diagonal(const double* inverse, int64_t n, double* diagonal);
+
+/// Replaces L⁻¹ by the lower triangle of (L Lᵀ)⁻¹ = L⁻ᵀ L⁻¹, in place.
+Status multiply_inverse(double* inverse, int64_t n);
 
 /// NUMERIC: "<name> holds NaN or infinity".
 Status not_finite(const char* name);

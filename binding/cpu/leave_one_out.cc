@@ -7,6 +7,8 @@
 //
 // none: S = L Lᵀ, [S⁻¹]_jj = ‖L⁻¹_:j‖²; memory one [n, n] f64.
 // svd: one eigen-decomposition; memory three [n, n] f64.
+// lanczos: the largest eigenpairs of S and, from the factor, of S⁻¹, whose minors relate to those
+// of S through interlacing (see minor_extremes.h); memory one [n, n] f64 and some 600 n.
 #include <algorithm>
 #include <limits>
 #include <string>
@@ -14,6 +16,7 @@
 #include "binding/cpu/cpu_backend.h"
 #include "binding/cpu/decompose.h"
 #include "binding/cpu/factor.h"
+#include "binding/cpu/minor_extremes.h"
 #include "binding/cpu/scratch.h"
 #include "binding/cpu/secular.h"
 
@@ -106,16 +109,46 @@ Status exact(const LeaveOneOutArguments& a, double lambda) {
   return {};
 }
 
+// With S⁻¹ = K and λ_i = 1/θ_i the secular equation Σ v_ji²/(λ_i - μ) = 0 is Σ v_ji² θ_i/(ν - θ_i)
+// = 0, μ = 1/ν: the smallest eigenvalue of a minor of S from the largest eigenpairs of K.
+Status by_lanczos(const LeaveOneOutArguments& a, double lambda, double* matrix) {
+  const int64_t n = a.h.shape.columns();
+  auto* residual = a.residual.as<double>();
+  auto* condition = a.condition.as<double>();
+  if (Status status = copy_damped(a.h, lambda, matrix); !status.ok()) return status;
+  if (n > 1) {
+    if (Status status = minor_extremes(matrix, n, MinorOf::matrix, condition); !status.ok()) {
+      return status;
+    }
+  }
+  if (Status status = factor_in_place(matrix, n); !status.ok()) return status;
+  if (Status status = invert_factor(matrix, n); !status.ok()) return status;
+  if (Status status = multiply_inverse(matrix, n); !status.ok()) return status;
+  if (n == 1) {
+    condition[0] = 1;
+  } else {
+    const Scratch<double> inverse(static_cast<size_t>(n));
+    if (inverse.data() == nullptr) return out_of_scratch();
+    if (Status status = minor_extremes(matrix, n, MinorOf::inverse, inverse.data()); !status.ok()) {
+      return status;
+    }
+    for (int64_t j = 0; j < n; ++j) condition[j] *= inverse.data()[j];
+  }
+  for (int64_t j = 0; j < n; ++j) residual[j] = 1 / matrix[j * n + j];
+  return all_finite(residual, n) && all_finite(condition, n) ? Status() : not_finite("a result");
+}
+
 }  // namespace
 
 Status CpuBackend::leave_one_out(const LeaveOneOutArguments& a) {
   const int64_t n = a.h.shape.columns();
   if (n == 0) return {};
   const double lambda = damping_of(a.h, a.damping, true);
-  if (a.method != ConditionMethod::none) return exact(a, lambda);
+  if (a.method == ConditionMethod::svd) return exact(a, lambda);
   const Scratch<double> factor(static_cast<size_t>(n * n));
   if (factor.data() == nullptr) return out_of_scratch();
-  return residuals(a, lambda, factor.data());
+  return a.method == ConditionMethod::none ? residuals(a, lambda, factor.data())
+                                           : by_lanczos(a, lambda, factor.data());
 }
 
 }  // namespace espalier::cpu

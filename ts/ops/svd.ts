@@ -15,10 +15,7 @@ export interface SvdOptions {
  * @throws EspalierError `DTYPE`, `SHAPE`; reading a result fails with `NUMERIC` when something is not
  * finite
  */
-export function svd(
-  a: Tensor,
-  options: SvdOptions = {},
-): { u?: Tensor; s: Tensor; vt?: Tensor } {
+export function svd(a: Tensor, options: SvdOptions = {}): { u?: Tensor; s: Tensor; vt?: Tensor } {
   const [u, s, vt] = native().svd(a.handle, options.vectors ?? true);
   if (u === undefined || vt === undefined) return { s: new Tensor(s) };
   return { u: new Tensor(u), s: new Tensor(s), vt: new Tensor(vt) };

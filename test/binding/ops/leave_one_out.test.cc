@@ -60,33 +60,48 @@ std::vector<long double> minor_conditions(const Matrix& h) {
   return conditions;
 }
 
-// Q diag(values) Qᵀ, rounded to double; Q from the eigenvectors of a random matrix.
-Matrix with_spectrum(const std::vector<long double>& values, uint32_t seed) {
-  const auto n = static_cast<int64_t>(values.size());
-  Matrix q = random_matrix(n, n, seed);
-  for (int64_t j = 0; j < n; ++j) {  // modified Gram-Schmidt, twice, on columns
+// A random orthogonal matrix: modified Gram-Schmidt, twice, on rows.
+Matrix random_orthogonal(int64_t n) {
+  Matrix q = random_matrix(n, n, static_cast<uint32_t>(n));
+  for (int64_t j = 0; j < n; ++j) {
+    long double* row = &q.at(j, 0);
     for (int pass = 0; pass < 2; ++pass) {
       for (int64_t k = 0; k < j; ++k) {
+        const long double* other = &q.at(k, 0);
         long double dot = 0;
-        for (int64_t i = 0; i < n; ++i) dot += q.at(i, j) * q.at(i, k);
-        for (int64_t i = 0; i < n; ++i) q.at(i, j) -= dot * q.at(i, k);
+        for (int64_t i = 0; i < n; ++i) dot += row[i] * other[i];
+        for (int64_t i = 0; i < n; ++i) row[i] -= dot * other[i];
       }
       long double norm = 0;
-      for (int64_t i = 0; i < n; ++i) norm += q.at(i, j) * q.at(i, j);
-      for (int64_t i = 0; i < n; ++i) q.at(i, j) /= std::sqrt(norm);
+      for (int64_t i = 0; i < n; ++i) norm += row[i] * row[i];
+      for (int64_t i = 0; i < n; ++i) row[i] /= std::sqrt(norm);
     }
   }
+  return q;
+}
+
+// q diag(values) qᵀ, rounded to double.
+Matrix with_spectrum(const Matrix& q, const std::vector<long double>& values) {
+  const int64_t n = q.rows;
   Matrix scaled = q;
   for (int64_t i = 0; i < n; ++i) {
     for (int64_t j = 0; j < n; ++j) scaled.at(i, j) *= values[static_cast<size_t>(j)];
   }
-  const Matrix h = product(scaled, transposed(q));
-  return {n, n, h.doubles()};
+  Matrix h(n, n);
+  for (int64_t i = 0; i < n; ++i) {
+    for (int64_t j = 0; j <= i; ++j) {
+      long double total = 0;
+      for (int64_t k = 0; k < n; ++k) total += scaled.at(i, k) * q.at(j, k);
+      h.at(i, j) = h.at(j, i) = static_cast<double>(total);
+    }
+  }
+  return h;
 }
 
 TEST_CASE("leaveOneOut's conditions equal those of every minor, over many spectra") {
   for (Device* device : devices()) {
     for (const int64_t n : {2, 3, 7, 16, 17, 24}) {
+      const Matrix q = random_orthogonal(n);
       std::vector<std::vector<long double>> spectra(5);
       for (int64_t i = 0; i < n; ++i) {
         const long double x = static_cast<long double>(i) / static_cast<long double>(n - 1);
@@ -97,7 +112,7 @@ TEST_CASE("leaveOneOut's conditions equal those of every minor, over many spectr
         spectra[4].push_back(3);                                         // a multiple of I
       }
       for (const auto& spectrum : spectra) {
-        const Matrix h = with_spectrum(spectrum, static_cast<uint32_t>(n));
+        const Matrix h = with_spectrum(q, spectrum);
         for (const double damping : {0.0, 0.01}) {
           const auto result = ops::leave_one_out(upload(*device, h), damping, ConditionMethod::svd);
           const Matrix shifted = damped(h, damping);
@@ -138,6 +153,37 @@ TEST_CASE("leaveOneOut's conditions are right where eigenvectors have zeros and 
     for (const Matrix& h : {diagonal, blocks, single}) {
       const auto result = ops::leave_one_out(upload(*device, h), 0, ConditionMethod::svd);
       CHECK(elementwise_error(download<double>(*result.condition), minor_conditions(h)) < 1e-10);
+    }
+  }
+}
+
+TEST_CASE(
+    "leaveOneOut by Lanczos is within 1e-3 of the exact conditions, and to rounding when small") {
+  for (Device* device : devices()) {
+    for (const int64_t n : {2, 3, 60, 280}) {
+      const Matrix q = random_orthogonal(n);
+      std::vector<std::vector<long double>> spectra(7);
+      for (int64_t i = 0; i < n; ++i) {
+        const long double x = static_cast<long double>(i) / static_cast<long double>(n - 1);
+        spectra[0].push_back(1 + x);                              // even, both ends dense
+        spectra[1].push_back(1e-5L + x);                          // even down to nearly 0
+        spectra[2].push_back(std::pow(10.0L, 8 * x));             // graded
+        spectra[3].push_back(i < n / 2 ? 1 : 5 + 1e-9L * x);      // clustered
+        spectra[4].push_back(std::pow(1 - 0.9L * x, 2));          // random-matrix edge
+        spectra[5].push_back(0.01L + (2 * i < n ? 0 : 10 * x));   // damped, half the rank
+        spectra[6].push_back(std::pow(i + 1.0L, -1.5L) + 1e-4L);  // power law
+      }
+      for (const auto& spectrum : spectra) {
+        const Tensor h = upload(*device, with_spectrum(q, spectrum));
+        const auto exact = ops::leave_one_out(h, 0, ConditionMethod::svd);
+        const auto lanczos = ops::leave_one_out(h, 0, ConditionMethod::lanczos);
+        const auto condition = download<double>(*exact.condition);
+        const auto residual = download<double>(exact.residual);
+        CHECK(elementwise_error(download<double>(*lanczos.condition),
+                                {condition.begin(), condition.end()}) < (n > 100 ? 1e-3 : 1e-7));
+        CHECK(elementwise_error(download<double>(lanczos.residual),
+                                {residual.begin(), residual.end()}) < 1e-7);
+      }
     }
   }
 }
