@@ -37,8 +37,8 @@ Tensor::Tensor(Device& device, std::shared_ptr<MappedFile> file, size_t offset, 
 }
 
 bool Tensor::overlaps(const Tensor& other) const {
-  return buffer_ == other.buffer_ && offset_ < other.offset_ + other.bytes() &&
-         other.offset_ < offset_ + bytes();
+  return buffer_ == other.buffer_ && bytes() > 0 && other.bytes() > 0 &&
+         offset_ < other.offset_ + other.bytes() && other.offset_ < offset_ + bytes();
 }
 
 Tensor Tensor::reshape(const Shape& shape) const {
