@@ -1,0 +1,47 @@
+import { loadavg } from 'node:os';
+import { doctor } from '../ts/native/doctor.js';
+
+/** The machine that figures were measured on. */
+export interface Machine {
+  cpu: string;
+  processors: number;
+  threads: number;
+  simd: string;
+  memoryGB: number;
+  os: string;
+  node: string;
+  libraries: Readonly<Record<string, string>>;
+  /** Processes that wanted a processor in the last minute, before the suite began. */
+  load: number;
+  /** ISO date. */
+  date: string;
+}
+
+/** Describes this machine; `threads` is what the suite computes with. */
+export function describeMachine(threads: number): Machine {
+  const report = doctor();
+  return {
+    cpu: report.cpu.model,
+    processors: report.cpu.processors,
+    threads,
+    simd: report.cpu.simd ?? 'unknown',
+    memoryGB: Math.round(report.memory.total / 1e9),
+    os: `${report.platform.os} ${report.platform.architecture}`,
+    node: report.node.version,
+    libraries: { espalier: report.version, ...report.libraries },
+    load: Math.round((loadavg()[0] ?? 0) * 10) / 10,
+    date: new Date().toISOString().slice(0, 10),
+  };
+}
+
+/** One paragraph of text about a machine. */
+export function machineText(machine: Machine): string {
+  const libraries = Object.entries(machine.libraries).map(
+    ([name, version]) => `${name} ${version}`,
+  );
+  return (
+    `${machine.cpu}, ${machine.processors} processors, ${machine.simd}, ${machine.memoryGB} GB, ` +
+    `${machine.os}; ${machine.threads} threads; Node ${machine.node}; ${libraries.join(', ')}; ` +
+    `load average ${machine.load} before the suite; ${machine.date}`
+  );
+}

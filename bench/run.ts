@@ -1,0 +1,76 @@
+// npm run bench -- <suite>… [--quick] [--threads N] [options of the suite]
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { setThreads } from '../ts/native/threads.js';
+import type { Suite } from './harness.js';
+import { describeMachine } from './machine.js';
+import { Peer } from './peers/peer.js';
+import { Report } from './report.js';
+import { suites } from './suites.js';
+
+const here = dirname(fileURLToPath(import.meta.url));
+const say = (line: string) => process.stderr.write(`${line}\n`);
+
+/** Options of every suite. */
+const common = {
+  quick: { type: 'boolean' },
+  threads: { type: 'string' },
+  output: { type: 'string' },
+  'no-peer': { type: 'boolean' },
+  help: { type: 'boolean' },
+} as const;
+
+const names = process.argv.slice(2).filter((word) => word in suites);
+const loaded = new Map<string, Suite>();
+for (const name of names) loaded.set(name, (await suites[name]!()).suite);
+
+const specific = Object.assign({}, ...[...loaded.values()].map(({ options }) => options ?? {}));
+const parsed = parseArgs({ options: { ...specific, ...common }, allowPositionals: true });
+const values = parsed.values as Readonly<Record<string, string | boolean | undefined>>;
+const unknown = parsed.positionals.filter((word) => !(word in suites));
+if (names.length === 0 || unknown.length > 0 || values.help) {
+  if (unknown.length > 0) say(`error: there is no suite ${unknown.join(', ')}`);
+  say('usage: npm run bench -- SUITE… [--quick] [--threads N] [--output DIR] [--no-peer]');
+  say(`suites: ${Object.keys(suites).join(' ')}`);
+  for (const [name, { options }] of loaded) {
+    if (options)
+      say(
+        `  ${name}: ${Object.keys(options)
+          .map((key) => `--${key}`)
+          .join(' ')}`,
+      );
+  }
+  process.exit(values.help ? 0 : 2);
+}
+
+const threads = setThreads(values.threads === undefined ? undefined : Number(values.threads));
+const results = (values.output as string | undefined) ?? join(here, 'results');
+let peer: Peer | undefined;
+let failures = 0;
+
+/** Starts the peer once; a suite does without its columns where there is none. */
+async function startPeer(): Promise<Peer | undefined> {
+  if (values['no-peer']) return undefined;
+  peer ??= await Peer.start(threads);
+  if (peer === undefined) say('no Python peer: npm run bench:peers sets it up');
+  return peer;
+}
+
+for (const [name, suite] of loaded) {
+  const report = new Report(name, suite.claim, describeMachine(threads));
+  say(`${name}: ${suite.claim}`);
+  try {
+    const quick = values.quick === true;
+    await suite.run({ options: values, quick, threads, report, peer: startPeer, say });
+    if (peer !== undefined) report.note(`Peer: ${peer.versions}.`);
+    process.stdout.write(report.markdown());
+    // A quick run proves that the suite works; its figures replace nothing.
+    if (!quick || values.output !== undefined) report.write(results);
+  } catch (error) {
+    failures++;
+    say(`${name}: failed: ${(error as Error).stack ?? error}`);
+  }
+}
+peer?.close();
+process.exitCode = failures > 0 ? 1 : 0;

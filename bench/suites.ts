@@ -1,0 +1,7 @@
+import type { Suite } from './harness.js';
+
+/** Every suite by name, loaded when it is asked for. */
+export const suites: Readonly<Record<string, () => Promise<{ suite: Suite }>>> = {
+  'masked-matmul': () => import('./suites/masked-matmul.js'),
+  'leave-one-out': () => import('./suites/leave-one-out.js'),
+};
