@@ -1,8 +1,27 @@
 // The test framework behind one door: uvu, run as soon as the file that imports this has loaded.
-import { test } from 'uvu';
+import { test as register } from 'uvu';
 import * as assert from 'uvu/assert';
 
-setImmediate(() => test.run());
+setImmediate(() => register.run());
+
+/** uvu prints `details` as text and falls silent when an error keeps anything else there. */
+function readable(error: unknown): unknown {
+  if (!(error instanceof Error) || error instanceof assert.Assertion) return error;
+  const plain = new Error(error.message);
+  plain.stack = `${(error as { code?: string }).code ?? ''} ${error.stack}`;
+  return plain;
+}
+
+/** uvu's `test`, with its hooks. */
+const test = Object.assign((name: string, body: () => unknown): void => {
+  register(name, async () => {
+    try {
+      await body();
+    } catch (error) {
+      throw readable(error);
+    }
+  });
+}, register);
 
 /**
  * Asserts that two vectors agree: every difference at most `tolerance` times the largest expected
