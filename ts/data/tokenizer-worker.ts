@@ -7,14 +7,14 @@ import { fileError } from '../common/file-error.js';
 
 /** What the tokenizer's thread is asked to do. */
 export type TokenizerRequest =
-  | { kind: 'describe' }
+  | { kind: 'load' }
   | { kind: 'encode'; text: string; specialTokens: boolean }
   | { kind: 'encode-file'; path: string; specialTokens: boolean }
   | { kind: 'decode'; ids: Int32Array };
 
 /** What it answers. */
 export type TokenizerReply =
-  | { description: TokenizerDescription }
+  | { loaded: true }
   | { ids: Int32Array; bytes: number }
   | { text: string }
   | { error: TokenizerFailure };
@@ -24,16 +24,6 @@ export interface TokenizerFailure {
   code: ErrorCode;
   message: string;
   remedy?: string;
-}
-
-/** Facts about a tokenizer. */
-export interface TokenizerDescription {
-  /** The model inside: `BPE`, `Unigram`, `WordPiece`. */
-  type: string;
-  /** Number of tokens, added ones included. */
-  vocabSize: number;
-  /** Largest token id. */
-  maxId: number;
 }
 
 /** The largest text that is tokenized at once; JavaScript strings end at twice as much. */
@@ -55,8 +45,8 @@ parentPort?.on('message', (request: TokenizerRequest) => {
 
 function answer(tokenizer: Tokenizer, request: TokenizerRequest): TokenizerReply {
   switch (request.kind) {
-    case 'describe':
-      return { description: describe(tokenizer) };
+    case 'load':
+      return { loaded: true };
     case 'encode':
       return encode(tokenizer, request.text, request.specialTokens);
     case 'encode-file':
@@ -74,14 +64,6 @@ function encode(tokenizer: Tokenizer, text: string, specialTokens: boolean): Tok
     throw new EspalierError('FORMAT', 'the tokenizer has no token for a part of the text');
   }
   return { ids: Int32Array.from(ids), bytes: Buffer.byteLength(text) };
-}
-
-function describe(tokenizer: Tokenizer): TokenizerDescription {
-  const vocabulary = tokenizer.get_vocab();
-  let maxId = -1;
-  for (const id of vocabulary.values()) maxId = Math.max(maxId, id);
-  const config = tokenizer.model?.config as { type?: unknown } | undefined;
-  return { type: String(config?.type ?? 'unknown'), vocabSize: vocabulary.size, maxId };
 }
 
 function load(folder: string): Tokenizer {

@@ -2,7 +2,7 @@ import type { Worker } from 'node:worker_threads';
 import { abortError, throwIfAborted } from '../common/abort.js';
 import { EspalierError } from '../common/errors.js';
 import { startWorker } from '../common/start-worker.js';
-import type { TokenizerDescription, TokenizerReply, TokenizerRequest } from './tokenizer-worker.js';
+import type { TokenizerReply, TokenizerRequest } from './tokenizer-worker.js';
 
 /** Options of {@link Tokenizer.encode} and {@link Tokenizer.encodeFile}. */
 export interface EncodeOptions {
@@ -20,7 +20,6 @@ export class Tokenizer {
   readonly #directory: string;
   #worker: Worker | undefined;
   #queue: Promise<unknown> = Promise.resolve();
-  #description: TokenizerDescription | undefined;
 
   private constructor(directory: string) {
     this.#directory = directory;
@@ -33,18 +32,12 @@ export class Tokenizer {
   static async open(directory: string, signal?: AbortSignal): Promise<Tokenizer> {
     const tokenizer = new Tokenizer(directory);
     try {
-      const reply = await tokenizer.#ask({ kind: 'describe' }, signal);
-      if ('description' in reply) tokenizer.#description = reply.description;
+      await tokenizer.#ask({ kind: 'load' }, signal);
       return tokenizer;
     } catch (error) {
       await tokenizer.dispose();
       throw error;
     }
-  }
-
-  /** Facts about the tokenizer. */
-  get description(): TokenizerDescription {
-    return this.#description as TokenizerDescription;
   }
 
   /**

@@ -95,10 +95,14 @@ export class Checkpoint {
     }
     const dtype = this.#dtype(entry);
     if (dtype !== 'f32' && dtype !== 'bf16' && dtype !== 'f16') {
-      throw new EspalierError('UNSUPPORTED', `tensor ${name} holds ${dtype}, which is not a weight`, {
-        remedy: 'weights may be F32, BF16 or F16',
-        details: { tensor: name, dtype },
-      });
+      throw new EspalierError(
+        'UNSUPPORTED',
+        `tensor ${name} holds ${dtype}, which is not a weight`,
+        {
+          remedy: 'weights may be F32, BF16 or F16',
+          details: { tensor: name, dtype },
+        },
+      );
     }
   }
 

@@ -30,7 +30,13 @@ export function layerTensors(config: ModelConfig, layer: LayerShape): LayerTenso
   const norm = (name: string, size: number): LayerTensorSpec[] => [
     { name: `${name}.weight`, shape: [size], part: 'norm' },
   ];
-  const linear = (name: string, part: DecoderPart, rows: number, columns: number, bias: boolean) => {
+  const linear = (
+    name: string,
+    part: DecoderPart,
+    rows: number,
+    columns: number,
+    bias: boolean,
+  ) => {
     const specs: LayerTensorSpec[] = [{ name: `${name}.weight`, shape: [rows, columns], part }];
     if (bias) specs.push({ name: `${name}.bias`, shape: [rows], part });
     return specs;

@@ -1,0 +1,54 @@
+import type { ModelConfig } from '../formats/model-config.js';
+import { attention } from '../ops/attention.js';
+import { rmsNorm } from '../ops/rms-norm.js';
+import { rope } from '../ops/rope.js';
+import type { Tensor } from '../tensor/tensor.js';
+import { applyLinear } from './apply-linear.js';
+import type { LayerWeights } from './layer-weights.js';
+
+/** What the three projections of an attention block give, before norms and rotation. */
+export interface AttentionProjections {
+  /** [batch, sequence, heads · headDim] */
+  query: Tensor;
+  /** [batch, sequence, kvHeads · headDim] */
+  key: Tensor;
+  /** [batch, sequence, kvHeads · headDim] */
+  value: Tensor;
+}
+
+/** The q, k and v projections of the normalised stream `x` [batch, sequence, hidden]. */
+export function attentionProjections(layer: LayerWeights, x: Tensor): AttentionProjections {
+  return {
+    query: applyLinear(layer.query, x),
+    key: applyLinear(layer.key, x),
+    value: applyLinear(layer.value, x),
+  };
+}
+
+/**
+ * From the projections to the input of o_proj: q/k norms, rotation, causal attention.
+ * @param frequencies see `ropeFrequencies`, as a tensor [headDim / 2].
+ * @returns [batch, sequence, heads · headDim], head after head.
+ */
+export function attentionContext(
+  config: ModelConfig,
+  layer: LayerWeights,
+  projections: AttentionProjections,
+  frequencies: Tensor,
+): Tensor {
+  const { headDim, rmsNormEps: eps } = config;
+  const { numAttentionHeads: heads, numKeyValueHeads: kvHeads, slidingWindow } = layer.shape;
+  const [batch, sequence] = projections.query.shape as [number, number];
+  let query = projections.query.reshape([batch, sequence, heads, headDim]);
+  let key = projections.key.reshape([batch, sequence, kvHeads, headDim]);
+  const value = projections.value.reshape([batch, sequence, kvHeads, headDim]);
+  if (layer.queryNorm !== undefined) query = rmsNorm(query, layer.queryNorm, eps);
+  if (layer.keyNorm !== undefined) key = rmsNorm(key, layer.keyNorm, eps);
+  const context = attention(
+    rope(query, frequencies),
+    rope(key, frequencies),
+    value,
+    slidingWindow === undefined ? {} : { window: slidingWindow },
+  );
+  return context.reshape([batch, sequence, heads * headDim]);
+}

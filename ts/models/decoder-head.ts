@@ -1,0 +1,55 @@
+import type { ModelConfig } from '../formats/model-config.js';
+import { crossEntropy } from '../ops/cross-entropy.js';
+import { linear } from '../ops/linear.js';
+import { rmsNorm } from '../ops/rms-norm.js';
+import { scope } from '../tensor/scope.js';
+import type { Tensor } from '../tensor/tensor.js';
+import type { OuterWeights } from './outer-weights.js';
+
+/**
+ * Logits of the residual stream leaving the last layer.
+ * @param x f32 [batch, sequence, hidden]
+ * @returns f32 [batch, sequence, vocab]
+ */
+export function headLogits(config: ModelConfig, outer: OuterWeights, x: Tensor): Tensor {
+  return scope(() => linear(rmsNorm(x, outer.finalNorm, config.rmsNormEps), outer.head));
+}
+
+/**
+ * Negative log-likelihood of every position's target, without ever holding all logits.
+ * @param x the residual stream leaving the last layer, f32 [batch, sequence, hidden]
+ * @param targets i32 [batch · sequence]; -100 where nothing is to be predicted
+ * @returns f32 [batch · sequence], in nats; 0 where there is no target
+ */
+export function headLoss(
+  config: ModelConfig,
+  outer: OuterWeights,
+  x: Tensor,
+  targets: Tensor,
+): Tensor {
+  return scope(() => {
+    const hidden = rmsNorm(x, outer.finalNorm, config.rmsNormEps);
+    const rows = hidden.size / config.hiddenSize;
+    return crossEntropy(hidden.reshape([rows, config.hiddenSize]), outer.head, targets);
+  });
+}
+
+/**
+ * The targets of windows of token ids: each position predicts its successor in the window.
+ * @param ids the tokens of whole windows, one after the other
+ * @param counted only the last `counted` predictions of each window count; default all
+ * @returns i32, as many as ids; -100 where nothing is to be predicted
+ */
+export function nextTokenTargets(
+  ids: Int32Array,
+  window: number,
+  counted: number = window - 1,
+): Int32Array {
+  const targets = new Int32Array(ids.length).fill(-100);
+  for (let start = 0; start < ids.length; start += window) {
+    for (let i = start + window - 1 - counted; i < start + window - 1; i++) {
+      targets[i] = ids[i + 1] as number;
+    }
+  }
+  return targets;
+}

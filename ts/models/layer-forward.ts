@@ -1,0 +1,79 @@
+import type { ModelConfig } from '../formats/model-config.js';
+import { add } from '../ops/add.js';
+import { addRmsNorm, rmsNorm } from '../ops/rms-norm.js';
+import { swiglu } from '../ops/swiglu.js';
+import { scope } from '../tensor/scope.js';
+import type { Tensor } from '../tensor/tensor.js';
+import { applyLinear } from './apply-linear.js';
+import { attentionContext, attentionProjections } from './attention-block.js';
+import type { LayerWeights } from './layer-weights.js';
+
+/**
+ * The places inside a layer that can be looked at, in the order in which they are computed; all are
+ * [batch, sequence, width]: the normalised stream (`attentionInput`), the projections before norms
+ * and rotation (`query`, `key`, `value`), the input of o_proj (`context`), what attention adds to the
+ * stream (`attentionOutput`), the stream after it (`residual`), normalised (`mlpInput`), the two MLP
+ * projections (`gate`, `up`), the input of down_proj (`activation`) and what the MLP adds
+ * (`mlpOutput`).
+ */
+export type LayerTap =
+  | 'attentionInput'
+  | 'query'
+  | 'key'
+  | 'value'
+  | 'context'
+  | 'attentionOutput'
+  | 'residual'
+  | 'mlpInput'
+  | 'gate'
+  | 'up'
+  | 'activation'
+  | 'mlpOutput';
+
+/** Options of {@link layerForward}. */
+export interface LayerForwardOptions {
+  /** Called, inside the layer's scope, with each intermediate tensor; `keep()` what must live on. */
+  tap?: (tap: LayerTap, tensor: Tensor) => void;
+}
+
+/**
+ * One decoder layer: x + attention(norm(x)), then + mlp(norm(·)).
+ * @param x the residual stream, f32 [batch, sequence, hidden].
+ * @param frequencies see `ropeFrequencies`, as a tensor [headDim / 2].
+ * @returns the stream leaving the layer, same shape.
+ */
+export function layerForward(
+  config: ModelConfig,
+  layer: LayerWeights,
+  x: Tensor,
+  frequencies: Tensor,
+  { tap }: LayerForwardOptions = {},
+): Tensor {
+  return scope(() => {
+    const eps = config.rmsNormEps;
+    const attentionInput = rmsNorm(x, layer.inputNorm, eps);
+    const projections = attentionProjections(layer, attentionInput);
+    const context = attentionContext(config, layer, projections, frequencies);
+    const attentionOutput = applyLinear(layer.output, context);
+    const norm = addRmsNorm(attentionOutput, x, layer.postAttentionNorm, eps);
+    const gate = applyLinear(layer.gate, norm.output);
+    const up = applyLinear(layer.up, norm.output);
+    const activation = swiglu(gate, up);
+    const mlpOutput = applyLinear(layer.down, activation);
+    if (tap !== undefined) {
+      tap('attentionInput', attentionInput);
+      tap('query', projections.query);
+      tap('key', projections.key);
+      tap('value', projections.value);
+      tap('context', context);
+      tap('attentionOutput', attentionOutput);
+      tap('residual', norm.sum);
+      tap('mlpInput', norm.output);
+      tap('gate', gate);
+      tap('up', up);
+      tap('activation', activation);
+      tap('mlpOutput', mlpOutput);
+    }
+    return add(norm.sum, mlpOutput);
+  });
+}

@@ -1,0 +1,38 @@
+import { EspalierError } from '../common/errors.js';
+import { Checkpoint } from './checkpoint.js';
+import { Decoder } from './decoder.js';
+import { loadLayer, type WeightDType } from './layer-weights.js';
+import { loadOuter } from './outer-weights.js';
+import { resolveDevice } from './resolve-device.js';
+
+/** Options of {@link loadModel}. */
+export interface LoadModelOptions {
+  /** Where it computes; `auto`, the default, is the CPU. */
+  device?: string;
+  /** `auto`, the default, keeps the stored dtype of the weights; `f32` converts them once. */
+  dtype?: WeightDType;
+}
+
+/**
+ * Loads a language model from a Hugging Face directory. Weights are mapped, not copied, unless they
+ * are converted. Call `dispose()` when done.
+ * @throws EspalierError `FORMAT`, `UNSUPPORTED` or `CONFIG` as `Checkpoint.open`,
+ * `DEVICE_UNAVAILABLE` for a device that is not there.
+ */
+export async function loadModel(
+  directory: string,
+  { device = 'auto', dtype = 'auto' }: LoadModelOptions = {},
+): Promise<Decoder> {
+  resolveDevice(device);
+  if (dtype !== 'auto' && dtype !== 'f32') {
+    throw new EspalierError('CONFIG', `dtype must be auto or f32, got ${dtype}`);
+  }
+  const checkpoint = await Checkpoint.open(directory);
+  try {
+    const outer = loadOuter(checkpoint, dtype);
+    const layers = checkpoint.config.layers.map((_, i) => loadLayer(checkpoint, i, dtype));
+    return new Decoder(checkpoint.config, outer, layers);
+  } finally {
+    checkpoint.close();
+  }
+}
