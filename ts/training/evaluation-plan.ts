@@ -1,0 +1,97 @@
+import { freemem } from 'node:os';
+import { EspalierError } from '../common/errors.js';
+import type { TextWindows } from '../data/text-windows.js';
+import { tensorDType } from '../formats/safetensors-dtype.js';
+import type { Checkpoint } from '../models/checkpoint.js';
+import { activationBytes } from '../models/memory-estimate.js';
+import { parameterCounts } from '../models/parameter-counts.js';
+
+/** How an evaluation uses memory. */
+export interface EvaluationPlan {
+  /** Windows computed at once. */
+  batch: number;
+  /** Windows whose streams are held at once: all layers see them before the next ones come. */
+  chunk: number;
+  /** All weights stay loaded; otherwise one layer at a time. */
+  resident: boolean;
+  /** Weights are converted to f32. */
+  convert: boolean;
+  /** The dtype in which the weights are held. */
+  dtype: string;
+}
+
+/** Tokens of a batch that keep the processor busy while intermediates stay near its caches. */
+const BATCH_TOKENS = 2048;
+
+/** What the process needs beside weights and intermediates: code, JavaScript heap, libraries. */
+const BASE_BYTES = 200e6;
+
+/**
+ * Decides how to evaluate within the memory: weights in f32 if they fit, else as stored, else layer
+ * by layer.
+ * @throws EspalierError `CONFIG` for a batch out of range, or when not even one layer fits.
+ */
+export function planEvaluation(
+  checkpoint: Checkpoint,
+  windows: TextWindows,
+  options: {
+    batch?: number | undefined;
+    maxMemory?: number | undefined;
+    dtype?: 'auto' | 'f32' | 'stored' | undefined;
+  },
+): EvaluationPlan {
+  const { batch: asked, dtype = 'auto', maxMemory = 0.8 * freemem() } = options;
+  if (asked !== undefined && !(Number.isInteger(asked) && asked >= 1)) {
+    throw new EspalierError('CONFIG', `batch must be a whole number from 1, got ${asked}`);
+  }
+  if (!['auto', 'f32', 'stored'].includes(dtype)) {
+    throw new EspalierError('CONFIG', `dtype must be auto, f32 or stored, got ${dtype}`);
+  }
+  const { config } = checkpoint;
+  const { window, count } = windows;
+  const stored = storedDType(checkpoint);
+  const counts = parameterCounts(config);
+  const bytesPer = (convert: boolean) => (convert || stored === 'f32' ? 4 : 2);
+  const free = maxMemory - BASE_BYTES;
+  // Two batches are in flight.
+  const perWindow = 2 * window * (activationBytes(config) + 4 * config.hiddenSize);
+  const batchFor = (weights: number) => {
+    const fitting = Math.floor((free - weights) / perWindow);
+    return Math.min(
+      count,
+      asked ?? Math.min(Math.max(1, Math.round(BATCH_TOKENS / window)), fitting),
+    );
+  };
+  const converts = stored === 'f32' || dtype === 'stored' ? [false] : [true, false];
+  for (const convert of dtype === 'f32' ? converts.slice(0, 1) : converts) {
+    const weights = counts.total * bytesPer(convert);
+    const batch = batchFor(weights);
+    if (batch >= 1 && weights + batch * perWindow <= free) {
+      return { batch, chunk: batch, resident: true, convert, dtype: convert ? 'f32' : stored };
+    }
+  }
+  const convert = dtype === 'f32' && stored !== 'f32';
+  const layer = Math.max(...counts.layers.map(({ total }) => total));
+  const weights = (layer + counts.embedding + counts.head) * bytesPer(convert);
+  const batch = Math.max(1, batchFor(weights));
+  const rest = free - weights - batch * perWindow;
+  if (rest < 0) {
+    const needed = Math.ceil((maxMemory - rest) / 1e6);
+    throw new EspalierError('CONFIG', `this evaluation needs about ${needed} MB of memory`, {
+      remedy: 'raise maxMemory, or use a smaller window or batch',
+    });
+  }
+  const streams = Math.floor(rest / (4 * window * config.hiddenSize));
+  const chunk = Math.min(count, Math.max(batch, Math.floor(streams / batch) * batch));
+  return { batch, chunk, resident: false, convert, dtype: convert ? 'f32' : stored };
+}
+
+/** The dtype that holds most of the weights. */
+function storedDType(checkpoint: Checkpoint): string {
+  const bytes = new Map<string, number>();
+  for (const entry of checkpoint.index.entries.values()) {
+    const dtype = tensorDType(entry.dtype) ?? 'f32';
+    bytes.set(dtype, (bytes.get(dtype) ?? 0) + entry.bytes);
+  }
+  return [...bytes].reduce((most, each) => (each[1] > most[1] ? each : most), ['f32', -1])[0];
+}
