@@ -26,6 +26,10 @@ void dgemm_(const char* transa, const char* transb, const int32_t* m, const int3
 void dsyrk_(const char* uplo, const char* trans, const int32_t* n, const int32_t* k,
             const double* alpha, const double* a, const int32_t* lda, const double* beta, double* c,
             const int32_t* ldc);
+/// B = alpha op(A) B (side "L") or alpha B op(A) (side "R"), A triangular.
+void dtrmm_(const char* side, const char* uplo, const char* transa, const char* diag,
+            const int32_t* m, const int32_t* n, const double* alpha, const double* a,
+            const int32_t* lda, double* b, const int32_t* ldb);
 /// B = alpha op(A)⁻¹ B (side "L") or alpha B op(A)⁻¹ (side "R"), A triangular.
 void dtrsm_(const char* side, const char* uplo, const char* transa, const char* diag,
             const int32_t* m, const int32_t* n, const double* alpha, const double* a,
