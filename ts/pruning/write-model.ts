@@ -1,0 +1,55 @@
+import { copyFile, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { throwIfAborted } from '../common/abort.js';
+import { fileError } from '../common/file-error.js';
+import { encodeModelConfig } from '../formats/encode-model-config.js';
+import type { ModelConfig } from '../formats/model-config.js';
+import { MODEL_CONFIG_FILE } from '../formats/read-model-config.js';
+import { fileSource } from '../formats/tensor-source.js';
+import { writeWeights } from '../formats/weights-writer.js';
+import { writeJsonFile } from '../formats/write-json-file.js';
+import type { Checkpoint } from '../models/checkpoint.js';
+import { outerTensors } from '../models/decoder-tensors.js';
+import type { PartialResult } from './partial-result.js';
+
+/** Files that go with a model and are copied as they are. */
+const COPIED =
+  /^(tokenizer.*\.(json|model)|special_tokens_map\.json|added_tokens\.json|vocab\.(json|txt)|merges\.txt|generation_config\.json|chat_template\.(jinja|json)|LICENSE.*)$/;
+
+/** What {@link writePrunedModel} puts together. */
+export interface PrunedModel {
+  checkpoint: Checkpoint;
+  /** Configuration of the result. */
+  config: ModelConfig;
+  /** For each layer of the result, its index in the unpruned model. */
+  survivors: readonly number[];
+  partial: PartialResult;
+  signal?: AbortSignal;
+  /** Called with the number of bytes of weights after each piece. */
+  onBytes?: (bytes: number) => void;
+}
+
+/**
+ * Writes a pruned model as a Hugging Face directory: the finished layers under their new numbers, the
+ * tensors outside the layers and the tokenizer's files unchanged.
+ * @throws EspalierError `CONFIG` when something can't be written, `ABORTED`
+ */
+export async function writePrunedModel(directory: string, model: PrunedModel): Promise<void> {
+  const { checkpoint, config, survivors, partial, signal, onBytes } = model;
+  const sources = outerTensors(config).map(({ name }) => fileSource(checkpoint.entry(name)));
+  for (const [position, layer] of survivors.entries()) {
+    sources.push(...(await partial.sources(layer, position, config)));
+  }
+  await writeWeights(directory, sources, {
+    ...(signal === undefined ? {} : { signal }),
+    ...(onBytes === undefined ? {} : { onBytes }),
+  });
+  for (const name of await readdir(checkpoint.directory)) {
+    if (!COPIED.test(name)) continue;
+    throwIfAborted(signal, 'prune');
+    await copyFile(join(checkpoint.directory, name), join(directory, name)).catch((error) => {
+      throw fileError(error, 'copy', join(checkpoint.directory, name));
+    });
+  }
+  await writeJsonFile(join(directory, MODEL_CONFIG_FILE), encodeModelConfig(config));
+}
