@@ -1,0 +1,195 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Tokenizer } from '../../../ts/data/tokenizer.js';
+import { loadModel } from '../../../ts/models/load-model.js';
+import { Checkpoint } from '../../../ts/models/checkpoint.js';
+import { drawCalibration } from '../../../ts/pruning/calibration.js';
+import { modelParameters } from '../../../ts/systems/comp/parameter-budget.js';
+import { prune } from '../../../ts/systems/comp/prune.js';
+import { PRUNE_METHODS, type PruneOptions } from '../../../ts/systems/comp/prune-options.js';
+import { assert, test } from '../../harness.js';
+import { temporaryDirectory } from '../../temporary-directory.js';
+import { calibrationText, demoModel, filesOf, smallModel } from './small-model.js';
+
+const folder = temporaryDirectory();
+let count = 0;
+
+function options(extra: Partial<PruneOptions> = {}): PruneOptions {
+  const output = join(folder, `result-${count++}`);
+  return { output, calibration: calibrationText, samples: 12, window: 32, ...extra };
+}
+
+/** The mean loss of a directory's model on the held-out windows of a run. */
+async function heldOutLoss(directory: string, run: PruneOptions): Promise<number> {
+  const tokenizer = await Tokenizer.open(directory);
+  const { samples = 128, window = 128, seed = 0 } = run;
+  const draw = { files: [calibrationText], samples, window, seed, heldOut: 0.1 };
+  const { heldOut } = await drawCalibration(tokenizer, 1e9, draw);
+  await tokenizer.dispose();
+  const model = await loadModel(directory);
+  const losses = await model.loss(heldOut.map((ids) => [...ids]));
+  model.dispose();
+  return losses.reduce((sum, loss) => sum + loss, 0) / losses.length;
+}
+
+function configOf(directory: string): Record<string, unknown> {
+  return JSON.parse(readFileSync(join(directory, 'config.json'), 'utf8'));
+}
+
+for (const shape of ['uniform', 'per-layer'] as const) {
+  for (const method of PRUNE_METHODS) {
+    test(`${method}, ${shape}: the result loads again and is the model that was measured`, async () => {
+      const run = options({ method, shape, ratio: 0.25 });
+      const result = await prune(demoModel, run);
+      assert.ok(result.ratio >= 0.25 - 1e-9, String(result.ratio));
+      assert.ok(result.ratio <= 0.265 || result.warnings.length > 0, String(result.ratio));
+      const loss = await heldOutLoss(run.output, run);
+      assert.ok(Math.abs(loss - result.heldOutLoss.after) < 1e-5 * loss, `${loss}`);
+      const { config } = await Checkpoint.open(run.output);
+      assert.is(modelParameters(config), result.parameters.after);
+      assert.is('espalier' in configOf(run.output), !uniform(config.layers));
+      if (shape === 'uniform') assert.ok(uniform(config.layers));
+    });
+  }
+}
+
+function uniform(layers: readonly object[]): boolean {
+  return layers.every((layer) => JSON.stringify(layer) === JSON.stringify(layers[0]));
+}
+
+const families = [
+  'llama-mha-tied',
+  'llama-bias-headdim',
+  'llama-f16-sharded',
+  'llama-bf16',
+  'qwen2',
+  'qwen3',
+  'mistral-window',
+];
+for (const name of families) {
+  test(`${name}: a pruned model of this family loads again`, async () => {
+    const model = smallModel(name);
+    const run = options({ ratio: 0.3 });
+    const result = await prune(model, run);
+    const loss = await heldOutLoss(run.output, run);
+    assert.ok(Math.abs(loss - result.heldOutLoss.after) < 1e-4 * loss);
+    const [before, after] = [await Checkpoint.open(model), await Checkpoint.open(run.output)];
+    for (const [tensor, entry] of after.index.entries) {
+      assert.is(entry.dtype, before.index.entries.get(tensor)?.dtype, tensor);
+    }
+    const raw = configOf(run.output);
+    assert.is(raw.num_hidden_layers, result.layers.after);
+    assert.is(raw.intermediate_size, result.widths.intermediateSize[0]);
+    assert.is(raw.num_key_value_heads, result.widths.numKeyValueHeads[0]);
+    assert.is(raw.model_type, configOf(model).model_type);
+  });
+}
+
+test('each recovery is at least as good as the one before it', async () => {
+  const after: number[] = [];
+  for (const recover of ['none', 'mask', 'lstsq', 'refit'] as const) {
+    const run = options({ ratio: 0.3, recover, layerShare: 0, samples: 40, window: 64 });
+    after.push((await prune(demoModel, run)).heldOutLoss.trial as number);
+  }
+  for (let i = 1; i < after.length; i++) {
+    assert.ok((after[i] as number) < (after[i - 1] as number) + 0.02, after.join(' '));
+  }
+  assert.ok((after[3] as number) < (after[0] as number) - 0.1, after.join(' '));
+});
+
+test('every metric prunes', async () => {
+  for (const metric of [
+    'sensitivity',
+    'residual',
+    'spectral',
+    'blend',
+    'reconstruction',
+  ] as const) {
+    const result = await prune(demoModel, options({ metric, layerShare: 0, ratio: 0.15 }));
+    assert.ok(result.heldOutLoss.after < result.heldOutLoss.before + 1, metric);
+  }
+});
+
+test('layers are dropped and the others renumbered', async () => {
+  const run = options({ layerShare: 1, ratio: 0.18, protectFirst: 1 });
+  const result = await prune(demoModel, run);
+  assert.is(result.layers.dropped.length, 1);
+  assert.is(result.layers.after, 4);
+  const { index } = await Checkpoint.open(run.output);
+  const layers = new Set(
+    [...index.entries.keys()].map((name) => /layers\.(\d+)\./.exec(name)?.[1]),
+  );
+  layers.delete(undefined);
+  assert.equal([...layers].map(Number).sort(), [0, 1, 2, 3]);
+});
+
+test('protected layers are never dropped', async () => {
+  const result = await prune(
+    demoModel,
+    options({ method: 'shortgpt', ratio: 0.15, protectFirst: 3 }),
+  );
+  assert.ok(
+    result.layers.dropped.every((layer) => layer === 3),
+    result.layers.dropped.join(),
+  );
+});
+
+test('a ratio of 0 leaves every weight as it was', async () => {
+  const run = options({ ratio: 0 });
+  const result = await prune(demoModel, run);
+  assert.is(result.ratio, 0);
+  const [before, after] = [await loadModel(demoModel), await loadModel(run.output)];
+  const input = [[1, 20, 30, 40, 50]];
+  assert.equal(await after.forward(input).read(), await before.forward(input).read());
+});
+
+test('a model with widths of its own per layer can be pruned again', async () => {
+  const first = options({ shape: 'per-layer', layerShare: 0, ratio: 0.2 });
+  await prune(demoModel, first);
+  assert.ok('espalier' in configOf(first.output));
+  const second = options({ ratio: 0.2, layerShare: 0 });
+  const result = await prune(first.output, second);
+  assert.ok(result.ratio >= 0.2);
+  const loss = await heldOutLoss(second.output, second);
+  assert.ok(Math.abs(loss - result.heldOutLoss.after) < 1e-5 * loss);
+});
+
+test('the same seed gives the same bytes, another seed other ones', async () => {
+  const runs = [options({ seed: 3 }), options({ seed: 3 }), options({ seed: 4 })];
+  for (const run of runs) await prune(demoModel, run);
+  const [first, same, other] = runs.map((run) => filesOf(run.output));
+  assert.equal([...(same?.keys() ?? [])], [...(first?.keys() ?? [])]);
+  for (const [name, bytes] of first ?? []) assert.ok(same?.get(name)?.equals(bytes), name);
+  const weights = 'model.safetensors';
+  assert.not.ok(other?.get(weights)?.equals(first?.get(weights) as Buffer));
+});
+
+test('the result has the tokenizer, a record of the run and nothing else', async () => {
+  const run = options();
+  await prune(demoModel, run);
+  assert.equal(
+    [...filesOf(run.output).keys()],
+    [
+      'LICENSE',
+      'config.json',
+      'model.safetensors',
+      'run.json',
+      'tokenizer.json',
+      'tokenizer_config.json',
+    ],
+  );
+  assert.not.ok(existsSync(`${run.output}.partial`));
+  const record = JSON.parse(readFileSync(join(run.output, 'run.json'), 'utf8'));
+  assert.is(record.command, 'prune');
+  assert.is(record.options.method, 'comp');
+  assert.is(Object.keys(record.inputs).length, 3);
+});
+
+test('progress tells the phases in order', async () => {
+  const phases: string[] = [];
+  await prune(
+    demoModel,
+    options({ onProgress: ({ phase }) => void (phases.at(-1) === phase || phases.push(phase)) }),
+  );
+  assert.equal(phases, ['tokenize', 'calibrate', 'search', 'prune', 'write']);
+});

@@ -1,0 +1,26 @@
+import type { BlockMethod } from '../../pruning/prune-block.js';
+import type { ResolvedPruneOptions } from './prune-options.js';
+
+/** A consumer with more inputs is scored once: every scoring is a factorisation of that size. */
+const MAX_RESCORED_WIDTH = 2048;
+
+/** How a method of `prune` treats the blocks of a layer; baselines recover nothing. */
+export function blockMethod(options: ResolvedPruneOptions): BlockMethod {
+  const { method } = options;
+  const ours = method === 'comp';
+  return {
+    metric: method === 'comp' ? options.metric : method === 'shortgpt' ? 'random' : method,
+    recover: ours ? options.recover : 'none',
+    dampings: options.dampings,
+    scoreDamping: options.scoreDamping,
+    blend: options.blend,
+    maskDamping: options.maskDamping,
+    maskLimit: options.maskLimit,
+    increment: options.increment,
+    maxRescoredWidth: MAX_RESCORED_WIDTH,
+    ...(ours && options.shape === 'per-layer' ? { maxMaskVariance: options.maxMaskVariance } : {}),
+    weighPositions: ours,
+    useHeldOut: true,
+    compensateBias: method === 'flap' && options.shape === 'per-layer' && options.biasCompensation,
+  };
+}

@@ -1,0 +1,144 @@
+import { Random } from '../../common/random.js';
+import { layerForward } from '../../models/layer-forward.js';
+import { disposeLayer, type LayerWeights, loadLayer } from '../../models/layer-weights.js';
+import { embedChunks } from '../../pruning/calibration-chunks.js';
+import { LAYER_BLOCKS } from '../../pruning/layer-block.js';
+import {
+  type BlockMethod,
+  type BlockReport,
+  disposeReplaced,
+  type KeepUnits,
+  pruneBlock,
+  replayBlock,
+  type Streams,
+} from '../../pruning/prune-block.js';
+import { settled } from '../../pruning/settle.js';
+import { meanLoss } from './mean-loss.js';
+import type { Workbench } from './workbench.js';
+
+/** What shall stay of a layer. */
+export interface LayerPlan {
+  groups: KeepUnits;
+  channels: KeepUnits;
+}
+
+/** What was done to a layer that stays. */
+export interface LayerReport {
+  /** Index in the unpruned model. */
+  layer: number;
+  attention: BlockReport;
+  mlp: BlockReport;
+  /** Whether the pruned model's stream may differ from the unpruned one's behind this layer. */
+  drifted: boolean;
+}
+
+/** One pass that prunes all layers. */
+export interface PrunePass {
+  method: BlockMethod;
+  seed: number;
+  /** MLP channels go in multiples of this. */
+  align: number;
+  /** What shall stay of a layer; undefined drops it. Asked when the layer's turn comes. */
+  plan: (layer: number, done: readonly LayerReport[]) => LayerPlan | undefined;
+  /** A layer that an interrupted run has finished: its weights, owned by the pass, and report. */
+  finished?: (layer: number) => Promise<{ weights: LayerWeights; report: LayerReport } | undefined>;
+  /** Takes a pruned layer's weights; they are freed afterwards. */
+  onPruned?: (layer: LayerWeights, report: LayerReport) => Promise<void>;
+}
+
+/**
+ * Takes the two streams through all layers, pruning each on its way; one layer is in memory at a time.
+ * @returns the pruned model's mean loss, see `meanLoss`, and what was done to each layer that stays
+ */
+export async function pruneLayers(
+  bench: Workbench,
+  pass: PrunePass,
+): Promise<{ loss: number; reports: LayerReport[] }> {
+  const { checkpoint, config, frequencies, chunks, outer, signal } = bench;
+  const teacher = embedChunks(chunks, outer.embedding);
+  const student = teacher.map((x) => x.reshape(x.shape));
+  const streams: Streams = { config, frequencies, chunks, teacher, student, drifted: false };
+  const reports: LayerReport[] = [];
+  try {
+    for (const [index] of config.layers.entries()) {
+      const plan = pass.plan(index, reports);
+      const dense = loadLayer(checkpoint, index);
+      try {
+        if (plan === undefined) await dropLayer(streams, dense, signal);
+        else reports.push(await keepLayer(streams, dense, index, plan, pass, signal));
+      } finally {
+        disposeLayer(dense);
+      }
+      bench.onLayer?.('prune', index);
+    }
+    return { loss: await meanLoss(bench, student), reports };
+  } finally {
+    for (const x of [...teacher, ...student]) x.dispose();
+  }
+}
+
+async function dropLayer(
+  streams: Streams,
+  dense: LayerWeights,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const { config, frequencies, teacher } = streams;
+  for (const [i, x] of teacher.entries()) {
+    const next = layerForward(config, dense, x, frequencies);
+    teacher[i] = next;
+    x.dispose();
+    await settled(next, signal);
+  }
+  streams.drifted = true;
+}
+
+async function keepLayer(
+  streams: Streams,
+  dense: LayerWeights,
+  index: number,
+  plan: LayerPlan,
+  pass: PrunePass,
+  signal: AbortSignal | undefined,
+): Promise<LayerReport> {
+  const finished = await pass.finished?.(index);
+  if (finished !== undefined) {
+    try {
+      for (const block of LAYER_BLOCKS) {
+        await replayBlock({ block, streams, dense, ...withSignal(signal) }, finished.weights);
+      }
+    } finally {
+      disposeLayer(finished.weights);
+    }
+    streams.drifted = finished.report.drifted;
+    return finished.report;
+  }
+  let layer = dense;
+  const report: Partial<LayerReport> = { layer: index };
+  try {
+    for (const [b, block] of LAYER_BLOCKS.entries()) {
+      const pruned: Awaited<ReturnType<typeof pruneBlock>> = await pruneBlock({
+        block,
+        streams,
+        dense,
+        layer,
+        keep: block.name === 'attention' ? plan.groups : plan.channels,
+        granularity: block.name === 'attention' ? 1 : pass.align,
+        method: pass.method,
+        // A block's random numbers do not depend on which blocks came before it in this process.
+        random: new Random((pass.seed % 2 ** 32) * 2 ** 20 + index * 2 + b),
+        ...withSignal(signal),
+      });
+      layer = pruned.layer;
+      report[block.name] = pruned.report;
+    }
+    report.drifted = streams.drifted;
+    await pass.onPruned?.(layer, report as LayerReport);
+    return report as LayerReport;
+  } finally {
+    disposeReplaced(layer, [dense]);
+  }
+}
+
+function withSignal(signal: AbortSignal | undefined): { signal?: AbortSignal } {
+  return signal === undefined ? {} : { signal };
+}

@@ -1,0 +1,360 @@
+import type { LongOperationOptions } from '../../common/events.js';
+import { Tokenizer } from '../../data/tokenizer.js';
+import type { ModelConfig } from '../../formats/model-config.js';
+import type { OutputDirectory } from '../../formats/output-directory.js';
+import { writeRunRecord } from '../../formats/run-record.js';
+import type { Checkpoint } from '../../models/checkpoint.js';
+import type { LayerWeights } from '../../models/layer-weights.js';
+import { loadOuter, disposeOuter } from '../../models/outer-weights.js';
+import { ropeFrequencies } from '../../models/rope-frequencies.js';
+import { type Calibration, drawCalibration } from '../../pruning/calibration.js';
+import { calibrationChunks, disposeChunks } from '../../pruning/calibration-chunks.js';
+import { loadFinishedLayer } from '../../pruning/load-finished-layer.js';
+import { PartialResult } from '../../pruning/partial-result.js';
+import { writePrunedModel } from '../../pruning/write-model.js';
+import { Tensor } from '../../tensor/tensor.js';
+import { blockMethod } from './block-method.js';
+import { RATIO_TOLERANCE } from './candidate-splits.js';
+import { chooseSplit } from './choose-split.js';
+import { distributeChannels } from './distribute-channels.js';
+import { flapPlan } from './flap-plan.js';
+import { layerPlan, type RunPlan } from './layer-plans.js';
+import { layerParameters, modelParameters } from './parameter-budget.js';
+import { inputHashes } from './prune-inputs.js';
+import { type LayerReport, pruneLayers } from './prune-layers.js';
+import type { ResolvedPruneOptions } from './prune-options.js';
+import type { ReproducibleResult } from './prune-result.js';
+import { mayHaveBiases, resultConfig, withZeroBiases } from './result-config.js';
+import { splitRatio, untouched } from './split.js';
+import type { SplitTrial } from './split-search.js';
+import { droppableLayers, type Survey, survey } from './survey.js';
+import type { Workbench } from './workbench.js';
+
+/** Bytes that the widest intermediate tensor of a chunk may take. */
+const CHUNK_BYTES = 32 << 20;
+
+/** What a run of `prune` was started with. */
+export interface PruneRunSetup extends LongOperationOptions {
+  /** The model's directory as it was given. */
+  directory: string;
+  checkpoint: Checkpoint;
+  options: ResolvedPruneOptions;
+  output: OutputDirectory;
+  fingerprint: string;
+  device: string;
+}
+
+/** What a run decides before its first layer, as an interrupted run leaves it. */
+interface Decisions {
+  plan: RunPlan;
+  survey: Survey;
+  trials: SplitTrial[];
+}
+
+/** One run of `prune`, from calibration text to a complete directory. */
+export class PruneRun {
+  readonly #setup: PruneRunSetup;
+  readonly #warnings: string[] = [];
+
+  constructor(setup: PruneRunSetup) {
+    this.#setup = setup;
+  }
+
+  /** Does everything but letting the output directory appear. */
+  async execute(): Promise<ReproducibleResult> {
+    const { checkpoint, options, output, fingerprint, signal } = this.#setup;
+    const hashing = inputHashes(this.#setup.directory, checkpoint, options.calibration, signal);
+    hashing.catch(() => {});
+    const partial = await PartialResult.open(output.path, fingerprint);
+    const calibration = await this.#calibrate();
+    const bench = this.#bench(calibration);
+    try {
+      const decisions = await this.#decide(bench, calibration, partial);
+      const { loss, reports } = await this.#pruneAll(bench, decisions.plan, partial);
+      const result = this.#result(decisions, calibration, loss, reports);
+      await this.#write(partial, reports);
+      await writeRunRecord(output.path, {
+        command: 'prune',
+        options: withoutOutput(options),
+        seed: options.seed,
+        device: this.#setup.device,
+        inputs: await hashing,
+        metrics: { fingerprint, result },
+      });
+      await partial.clear();
+      return result;
+    } finally {
+      disposeChunks(bench.chunks);
+      disposeOuter(bench.outer);
+      bench.frequencies.dispose();
+    }
+  }
+
+  async #calibrate(): Promise<Calibration> {
+    const { directory, checkpoint, options, signal } = this.#setup;
+    const { samples, window, heldOut, seed, calibration: files } = options;
+    this.#progress('tokenize', 0, 1, 'texts');
+    const tokenizer = await Tokenizer.open(directory, signal);
+    try {
+      const drawn = await drawCalibration(tokenizer, checkpoint.config.vocabSize, {
+        files,
+        samples,
+        window,
+        heldOut,
+        seed,
+        ...(signal === undefined ? {} : { signal }),
+      });
+      if (drawn.available < samples) {
+        this.#warnings.push(
+          `the calibration text has ${drawn.available} windows of ${window} tokens, ` +
+            `fewer than the ${samples} asked for; all are used`,
+        );
+      }
+      if (drawn.heldOut.length === 0) {
+        this.#warnings.push(
+          'too few calibration windows to hold any out; nothing is cross-checked',
+        );
+      }
+      return drawn;
+    } finally {
+      await tokenizer.dispose();
+    }
+  }
+
+  #bench(calibration: Calibration): Workbench {
+    const { checkpoint, signal } = this.#setup;
+    const { config } = checkpoint;
+    const layers = config.layers.length;
+    return {
+      checkpoint,
+      config,
+      outer: loadOuter(checkpoint),
+      frequencies: Tensor.from(ropeFrequencies(config.rope, config.headDim)),
+      chunks: calibrationChunks(calibration, widestLayer(config), CHUNK_BYTES),
+      ...(signal === undefined ? {} : { signal }),
+      onLayer: (phase, layer) => {
+        if (phase === 'survey') this.#progress('calibrate', layer + 1, layers, 'layers');
+      },
+    };
+  }
+
+  async #decide(
+    bench: Workbench,
+    calibration: Calibration,
+    partial: PartialResult,
+  ): Promise<Decisions> {
+    if (partial.plan !== undefined) return partial.plan as Decisions;
+    const { options } = this.#setup;
+    const { config } = bench;
+    const surveyed = await survey(bench);
+    let decisions: Decisions;
+    if (options.method === 'flap' && options.shape === 'per-layer') {
+      const units = await flapPlan(bench, options.ratio);
+      const split = {
+        dropped: [],
+        groups: units.groups.map((kept) => kept.length),
+        channels: units.channels.map((kept) => kept.length),
+      };
+      const whole = { ...split, ratio: splitRatio(config, split) };
+      decisions = {
+        plan: { split: whole, align: 1, units },
+        survey: surveyed,
+        trials: [{ split: whole }],
+      };
+    } else {
+      const { trials, align } = await chooseSplit({
+        bench: { ...bench, onLayer: () => {} },
+        calibration,
+        options,
+        method: blockMethod(options),
+        influence: surveyed.influence,
+        droppable: droppableLayers(config.layers.length, options.protectFirst, options.protectLast),
+        widest: widestLayer(config),
+        chunkBytes: CHUNK_BYTES,
+        onTrial: (trial, done, total) => this.#trialProgress(trial, done, total),
+      });
+      const best = trials[0]?.split ?? untouched(config);
+      const split =
+        options.shape === 'per-layer' && options.method !== 'shortgpt'
+          ? distributeChannels(config, best, surveyed.influence, options.ratio, align)
+          : best;
+      decisions = { plan: { split, align }, survey: surveyed, trials };
+    }
+    await partial.setPlan(decisions);
+    return decisions;
+  }
+
+  async #pruneAll(
+    bench: Workbench,
+    plan: RunPlan,
+    partial: PartialResult,
+  ): Promise<{ loss: number; reports: LayerReport[] }> {
+    const { options, checkpoint, signal } = this.#setup;
+    const { config } = checkpoint;
+    const method = blockMethod(options);
+    const biases = method.compensateBias && mayHaveBiases(config);
+    if (method.compensateBias && !biases) {
+      this.#warnings.push(`a ${config.family} model can't carry FLAP's biases; they are left out`);
+    }
+    this.#progress('prune', 0, config.layers.length, 'layers');
+    return pruneLayers(
+      {
+        ...bench,
+        onLayer: (_, layer) => this.#progress('prune', layer + 1, config.layers.length, 'layers'),
+      },
+      {
+        method: { ...method, compensateBias: biases },
+        seed: options.seed,
+        align: plan.align,
+        plan: (layer, done) => layerPlan(config, plan, layer, done),
+        finished: async (layer) => {
+          const finished = partial.finished(layer);
+          if (finished === undefined) return undefined;
+          const weights = await loadFinishedLayer(partial.layerFile(layer), finished, config);
+          return { weights, report: finished.report as LayerReport };
+        },
+        onPruned: (layer, report) => this.#store(partial, layer, report, biases, signal),
+      },
+    );
+  }
+
+  async #store(
+    partial: PartialResult,
+    layer: LayerWeights,
+    report: LayerReport,
+    biases: boolean,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    if (!biases) return partial.finish(report.layer, layer, report, signal);
+    const filled = withZeroBiases(layer);
+    try {
+      await partial.finish(report.layer, filled.layer, report, signal);
+    } finally {
+      for (const bias of filled.made) bias.dispose();
+    }
+  }
+
+  #resultConfig(reports: readonly LayerReport[]): ModelConfig {
+    const { options, checkpoint } = this.#setup;
+    const { config } = checkpoint;
+    const layers = reports.map(({ layer, attention, mlp }) => {
+      const shape = config.layers[layer];
+      if (shape === undefined) throw new RangeError(`no layer ${layer}`);
+      const perGroup = shape.numAttentionHeads / shape.numKeyValueHeads;
+      return {
+        ...shape,
+        numKeyValueHeads: attention.kept,
+        numAttentionHeads: attention.kept * perGroup,
+        intermediateSize: mlp.kept,
+      };
+    });
+    const biases = blockMethod(options).compensateBias && mayHaveBiases(config);
+    return resultConfig(config, layers, biases);
+  }
+
+  async #write(partial: PartialResult, reports: readonly LayerReport[]): Promise<void> {
+    const { checkpoint, output, signal } = this.#setup;
+    let written = 0;
+    await writePrunedModel(output.path, {
+      checkpoint,
+      config: this.#resultConfig(reports),
+      survivors: reports.map(({ layer }) => layer),
+      partial,
+      ...(signal === undefined ? {} : { signal }),
+      onBytes: (bytes) => {
+        written += bytes;
+        this.#progress('write', written, written, 'bytes');
+      },
+    });
+  }
+
+  #result(
+    { plan, survey: surveyed, trials }: Decisions,
+    calibration: Calibration,
+    after: number,
+    reports: LayerReport[],
+  ): ReproducibleResult {
+    const { options, checkpoint } = this.#setup;
+    const { config } = checkpoint;
+    const shapes = this.#resultConfig(reports).layers;
+    const before = modelParameters(config);
+    const left =
+      modelParameters({ ...config, layers: [] }) +
+      shapes.reduce((sum, shape) => sum + layerParameters(config, shape), 0);
+    const ratio = 1 - left / before;
+    this.#judgeRatio(ratio);
+    const trial = trials[0]?.loss;
+    return {
+      method: options.method,
+      nominalRatio: options.ratio,
+      ratio,
+      parameters: { before, after: modelParameters(this.#resultConfig(reports)) },
+      layers: { before: config.layers.length, after: shapes.length, dropped: plan.split.dropped },
+      widths: {
+        intermediateSize: shapes.map((shape) => shape.intermediateSize),
+        numAttentionHeads: shapes.map((shape) => shape.numAttentionHeads),
+        numKeyValueHeads: shapes.map((shape) => shape.numKeyValueHeads),
+      },
+      influence: surveyed.influence,
+      perLayer: reports,
+      splits: trials,
+      heldOutLoss: { before: surveyed.loss, ...(trial === undefined ? {} : { trial }), after },
+      calibration: {
+        training: calibration.training.length,
+        heldOut: calibration.heldOut.length,
+        window: calibration.window,
+      },
+      warnings: [...this.#warnings],
+    };
+  }
+
+  #judgeRatio(ratio: number): void {
+    const { ratio: asked } = this.#setup.options;
+    const percent = (x: number) => `${(100 * x).toFixed(1)} %`;
+    if (ratio < asked - 1e-9) {
+      this.#warnings.push(
+        `only ${percent(ratio)} of the parameters are gone, not ${percent(asked)}: ` +
+          'the variance guard stopped some layers',
+      );
+    } else if (ratio > asked + RATIO_TOLERANCE) {
+      this.#warnings.push(
+        `${percent(ratio)} of the parameters are gone, more than the ${percent(asked)} asked for: ` +
+          'the shapes allow nothing nearer',
+      );
+    }
+  }
+
+  #trialProgress({ split, estimate, loss }: SplitTrial, done: number, total: number): void {
+    const layers = split.dropped.length === 0 ? 'none' : split.dropped.join(' ');
+    const perplexity = Math.exp(loss ?? estimate ?? Number.NaN);
+    const kind = loss === undefined ? 'estimate' : 'held out';
+    this.#setup.onProgress?.({
+      phase: 'search',
+      completed: done,
+      total,
+      unit: 'splits',
+      message:
+        `layers dropped: ${layers}, groups ${Math.max(...split.groups)}, ` +
+        `channels ${Math.max(...split.channels)}: perplexity ${perplexity.toPrecision(4)} (${kind})`,
+      values: { ratio: split.ratio, perplexity },
+    });
+  }
+
+  #progress(phase: string, completed: number, total: number, unit: string): void {
+    this.#setup.onProgress?.({ phase, completed, total, unit });
+  }
+}
+
+/** Where the result stands is no part of how it was made. */
+function withoutOutput({ output: _, ...options }: ResolvedPruneOptions): Record<string, unknown> {
+  return options;
+}
+
+/** The largest number of floats that a layer holds per token in one tensor. */
+function widestLayer(config: ModelConfig): number {
+  const { hiddenSize, headDim, layers } = config;
+  return Math.max(
+    hiddenSize,
+    ...layers.map((layer) => Math.max(layer.intermediateSize, layer.numAttentionHeads * headDim)),
+  );
+}
