@@ -4,4 +4,5 @@ import type { Suite } from './harness.js';
 export const suites: Readonly<Record<string, () => Promise<{ suite: Suite }>>> = {
   'masked-matmul': () => import('./suites/masked-matmul.js'),
   'leave-one-out': () => import('./suites/leave-one-out.js'),
+  eval: () => import('./suites/eval.js'),
 };

@@ -141,6 +141,7 @@ async function measureShape(
           ? `${formatSeconds(gathered.median)} (${ratio(masked!, gathered).toFixed(2)})`
           : '',
       ]);
+      say(rows.at(-1)!.join('  '));
       const limit = half ? 0.55 : 1.05;
       report.target(`${title}: ${one.kind} ${one.density}`, share, 'at most', limit);
     }
