@@ -1,13 +1,12 @@
 import { autoOr, byteCount, files, integer, number } from '../../ts/cli/values.js';
 import { assert, test } from '../harness.js';
 
-test('sizes are read in powers of 1000, with an i in powers of 1024', () => {
+test('sizes carry a unit, and what is no size is refused', () => {
   assert.is(byteCount('2GB'), 2e9);
-  assert.is(byteCount('1.5g'), 1.5e9);
   assert.is(byteCount('512MiB'), 512 * 1024 ** 2);
   assert.is(byteCount('1000'), 1000);
   for (const text of ['', '2XB', '-1', '0', 'GB', '2 3', '10ib', '1e9']) {
-    assert.throws(() => byteCount(text), /size such as|at least one byte/, text);
+    assert.throws(() => byteCount(text), /size such as/, text);
   }
 });
 

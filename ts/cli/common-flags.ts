@@ -13,8 +13,14 @@ export interface CommonFlags {
   verbose?: boolean;
 }
 
-/** Adds the common flags to a verb, under their own heading of the help. */
-export function addCommonFlags(command: Command): Command {
+/**
+ * Adds the common flags to a verb, under their own heading of the help.
+ * @param dtypes what `--dtype` may be for this verb
+ */
+export function addCommonFlags(
+  command: Command,
+  dtypes: readonly string[] = ['auto', 'f32', 'stored'],
+): Command {
   const group = (flags: string, text: string) =>
     new Option(flags, text).helpGroup('Common options:');
   return command
@@ -23,7 +29,7 @@ export function addCommonFlags(command: Command): Command {
     )
     .addOption(
       group('--dtype <name>', 'type of the weights in memory; auto: by room')
-        .choices(['auto', 'f32', 'stored'])
+        .choices(dtypes)
         .default('auto'),
     )
     .addOption(

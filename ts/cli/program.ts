@@ -1,7 +1,9 @@
 import { Command, CommanderError } from 'commander';
 import { packageVersion } from '../common/environment.js';
 import { addDoctor } from './doctor.js';
+import { addEval } from './eval.js';
 import { EXIT, type ExitCode } from './exit-code.js';
+import { addInspect } from './inspect.js';
 import { type RunVerb, runVerb, type Screens, standardScreens } from './run-verb.js';
 import { styleFor } from './style.js';
 
@@ -62,6 +64,8 @@ function buildProgram(run: RunVerb, { out, err }: Screens): Command {
       },
     });
   program.commandsGroup('Verbs:').helpCommand('help [verb]', 'print the help of a verb');
+  addEval(program, run);
+  addInspect(program, run);
   addDoctor(program, run);
   return program;
 }

@@ -18,6 +18,8 @@ export interface Verb<R> {
   text(result: R, style: Style): string;
   /** The result as a document for programs; default: itself. */
   document?(result: R): unknown;
+  /** What the user should know about a result that was reached all the same. */
+  warnings?(result: R): readonly string[];
   /** The exit code of a result; default 0. */
   exitCode?(result: R): ExitCode;
 }
@@ -59,6 +61,10 @@ export async function runVerb<R>(
       },
     });
     progress.close();
+    const yellow = styleFor(err.colour).yellow;
+    for (const text of verb.warnings?.(result) ?? []) {
+      progress.note(`${yellow('warning:')} ${text}`);
+    }
     const document = verb.document?.(result) ?? result;
     if (flags.jsonStream === true) emit({ event: 'result', result: document });
     else if (flags.json === true) out.write(`${JSON.stringify(document, undefined, 2)}\n`);

@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from 'commander';
+import { parseBytes } from '../common/parse-bytes.js';
 
 /** A parser of option values; what it refuses is a usage error. */
 export type ValueParser<T> = (text: string, previous?: unknown) => T;
@@ -50,17 +51,11 @@ export const files: ValueParser<string[]> = (text, previous) => {
   return [...((previous as string[] | undefined) ?? []), ...names];
 };
 
-const UNITS: Readonly<Record<string, number>> = { '': 1, k: 1, m: 2, g: 3, t: 4 };
-
-/** A number of bytes: `2GB`, `512MiB`, `1.5g`, `1000000`. Powers of 1024 with an `i`, else of 1000. */
+/** A number of bytes, such as `2GB` or `512MiB`. */
 export const byteCount: ValueParser<number> = (text) => {
-  const match = /^(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?$/i.exec(text.trim());
-  const [, amount, unit = '', binary] = match ?? [];
-  const power = unit === '' ? 0 : UNITS[unit.toLowerCase()];
-  if (amount === undefined || power === undefined || (unit === '' && binary !== '')) {
+  try {
+    return parseBytes(text, 'size');
+  } catch {
     throw new InvalidArgumentError('Expected a size such as 2GB or 512MiB.');
   }
-  const value = Math.round(Number(amount) * (binary === '' ? 1000 : 1024) ** power);
-  if (value < 1) throw new InvalidArgumentError('Expected at least one byte.');
-  return value;
 };

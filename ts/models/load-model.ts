@@ -3,7 +3,7 @@ import { Checkpoint } from './checkpoint.js';
 import { Decoder } from './decoder.js';
 import { loadLayer, type WeightDType } from './layer-weights.js';
 import { loadOuter } from './outer-weights.js';
-import { resolveDevice } from './resolve-device.js';
+import { resolveDevice } from '../native/resolve-device.js';
 
 /** Options of {@link loadModel}. */
 export interface LoadModelOptions {

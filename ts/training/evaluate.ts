@@ -7,7 +7,7 @@ import { cutWindows } from '../data/text-windows.js';
 import { Tokenizer } from '../data/tokenizer.js';
 import type { ModelConfig } from '../formats/model-config.js';
 import { Checkpoint } from '../models/checkpoint.js';
-import { resolveDevice } from '../models/resolve-device.js';
+import { resolveDevice } from '../native/resolve-device.js';
 import { planEvaluation } from './evaluation-plan.js';
 import { windowLosses } from './window-losses.js';
 
@@ -74,7 +74,7 @@ export interface Evaluation {
  */
 export async function evaluate(directory: string, options: EvaluateOptions): Promise<Evaluation> {
   const { text, window = 128, signal, onProgress } = options;
-  const device = resolveDevice(options.device);
+  const { device } = resolveDevice(options.device);
   const maxMemory =
     options.maxMemory === undefined ? undefined : parseBytes(options.maxMemory, 'maxMemory');
   const checkpoint = await Checkpoint.open(directory);
@@ -117,7 +117,10 @@ function checkWindow(window: number, { maxPositionEmbeddings }: ModelConfig): vo
   throw new EspalierError(
     'CONFIG',
     `window is ${window} tokens, but the model has only ${maxPositionEmbeddings} positions`,
-    { remedy: `use a window of at most ${maxPositionEmbeddings}` },
+    {
+      remedy: `use a window of at most ${maxPositionEmbeddings}`,
+      details: { option: 'window', value: window },
+    },
   );
 }
 

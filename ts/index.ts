@@ -1,0 +1,18 @@
+/**
+ * The public surface of espalier: verbs that work on model directories (`prune`, `evaluate`,
+ * `inspect`, `doctor`), a model to run (`loadModel`), and the tensors and operations they are made of.
+ */
+export { ERROR_CODES, type ErrorCode, EspalierError } from './common/errors.js';
+export type { LongOperationOptions, ProgressEvent } from './common/events.js';
+export type { LayerShape, ModelConfig, ModelFamily } from './formats/model-config.js';
+export type { Decoder } from './models/decoder.js';
+export { type Inspection, type InspectOptions, inspect } from './models/inspect.js';
+export { type LoadModelOptions, loadModel } from './models/load-model.js';
+export type { CudaProbe } from './native/cuda-probe.js';
+export { type DoctorProblem, type DoctorReport, doctor } from './native/doctor.js';
+export { setThreads } from './native/threads.js';
+export type { DType, Shape, TypedArray } from './native/types.js';
+export * as ops from './ops/index.js';
+export { keep, scope } from './tensor/scope.js';
+export { Tensor, type TensorOptions } from './tensor/tensor.js';
+export { type EvaluateOptions, type Evaluation, evaluate } from './training/evaluate.js';
