@@ -3,7 +3,7 @@ import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { readCache } from './cmake-cache.mjs';
 import { installPackages } from './native-libraries.mjs';
-import { run } from './process.mjs';
+import { run, succeeds } from './process.mjs';
 
 /**
  * Builds the native tests and returns the program's path.
@@ -13,16 +13,12 @@ import { run } from './process.mjs';
  */
 export function buildNativeTests(build = 'build', { defines = [] } = {}) {
   const remedy = 'read the output above';
+  const isNew = readCache(build) === undefined;
+  const generator = isNew && succeeds('ninja', ['--version']) ? ['-G', 'Ninja'] : [];
+  const variables = defines.map((define) => `-D${define}`);
   const configure = () =>
-    run(
-      'native tests',
-      'cmake',
-      ['-S', '.', '-B', build, ...defines.map((define) => `-D${define}`)],
-      {
-        remedy,
-      },
-    );
-  if (readCache(build) === undefined) configure();
+    run('native tests', 'cmake', ['-S', '.', '-B', build, ...generator, ...variables], { remedy });
+  if (isNew) configure();
   if (readCache(build).DOCTEST_INCLUDE?.endsWith('NOTFOUND')) {
     installPackages(['doctest-dev'], 'doctest (for the native tests)');
     configure();
