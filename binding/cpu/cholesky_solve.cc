@@ -2,6 +2,7 @@
 // B as Bᵀ [m, n], so the system is solved from the right: Xᵀ = Bᵀ U⁻¹ U⁻ᵀ with H + λI = Uᵀ U.
 #include <cmath>
 
+#include "binding/cpu/blas_buffers.h"
 #include "binding/cpu/cpu_backend.h"
 #include "binding/cpu/factor.h"
 #include "binding/cpu/lapack.h"
@@ -13,6 +14,7 @@ Status CpuBackend::cholesky_solve(const CholeskySolveArguments& a) {
   const int64_t n = a.h.shape.columns();
   const int64_t elements = a.output.shape.elements();
   if (elements == 0) return {};
+  if (Status status = prepare_blas(); !status.ok()) return status;
   if (!all_finite(a.b)) return not_finite("b");
   const Scratch<double> factor(static_cast<size_t>(n * n));
   if (factor.data() == nullptr) return out_of_scratch();

@@ -11,6 +11,7 @@
 #include <limits>
 #include <string>
 
+#include "binding/cpu/blas_buffers.h"
 #include "binding/cpu/block_lanczos.h"
 #include "binding/cpu/cpu_backend.h"
 #include "binding/cpu/decompose.h"
@@ -114,6 +115,7 @@ Status CpuBackend::condition_number(const ConditionNumberArguments& a) {
   auto* condition = a.output.as<double>();
   *condition = 1;
   if (m == 0 || n == 0) return {};
+  if (Status status = prepare_blas(); !status.ok()) return status;
   if (!all_finite(a.a)) return not_finite("a");
   const Scratch<double> copy(static_cast<size_t>(m * n));
   if (copy.data() == nullptr) return out_of_scratch();

@@ -7,7 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "binding/cpu/lapack.h"
+#include "binding/cpu/blas_buffers.h"
 
 namespace espalier::cpu {
 namespace {
@@ -44,8 +44,8 @@ void* CpuBackend::allocate(size_t bytes) { return std::aligned_alloc(64, (bytes 
 void CpuBackend::deallocate(void* data, size_t /*bytes*/) { std::free(data); }
 
 void CpuBackend::set_threads(int threads) {
+  set_blas_threads(threads);
   omp_set_num_threads(threads);
-  openblas_set_num_threads(threads);
 }
 
 Status CpuBackend::copy_from_host(const View& target, const void* source) {

@@ -15,6 +15,8 @@ extern "C" {
 
 /// Bounds OpenBLAS to this many threads of the shared OpenMP pool.
 void openblas_set_num_threads(int threads);
+/// Number of threads OpenBLAS would use.
+int openblas_get_num_threads();
 /// Build options and version of the OpenBLAS in use.
 char* openblas_get_config();
 

@@ -5,6 +5,7 @@
 #include <limits>
 #include <string>
 
+#include "binding/cpu/blas_buffers.h"
 #include "binding/cpu/cpu_backend.h"
 #include "binding/cpu/factor.h"
 #include "binding/cpu/lapack.h"
@@ -50,6 +51,7 @@ Status CpuBackend::least_squares(const LeastSquaresArguments& a) {
     std::fill_n(x, n * k, 0.0);
     return {};
   }
+  if (Status status = prepare_blas(); !status.ok()) return status;
   if (!all_finite(a.a)) return not_finite("a");
   if (!all_finite(a.b)) return not_finite("b");
   const int64_t longest = std::max(m, n);

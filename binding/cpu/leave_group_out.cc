@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "binding/cpu/blas_buffers.h"
 #include "binding/cpu/cpu_backend.h"
 #include "binding/cpu/factor.h"
 #include "binding/cpu/lapack.h"
@@ -95,6 +96,7 @@ Status grouped(const LeaveGroupOutArguments& a, double* inverse) {
 Status CpuBackend::leave_group_out(const LeaveGroupOutArguments& a) {
   const int64_t n = a.g.shape.columns();
   if (n == 0) return {};
+  if (Status status = prepare_blas(); !status.ok()) return status;
   const Scratch<double> factor(static_cast<size_t>(n * n));
   if (factor.data() == nullptr) return out_of_scratch();
   const double lambda = damping_of(a.g, a.damping, true);

@@ -13,6 +13,7 @@
 #include <limits>
 #include <string>
 
+#include "binding/cpu/blas_buffers.h"
 #include "binding/cpu/cpu_backend.h"
 #include "binding/cpu/decompose.h"
 #include "binding/cpu/factor.h"
@@ -143,6 +144,7 @@ Status by_lanczos(const LeaveOneOutArguments& a, double lambda, double* matrix) 
 Status CpuBackend::leave_one_out(const LeaveOneOutArguments& a) {
   const int64_t n = a.h.shape.columns();
   if (n == 0) return {};
+  if (Status status = prepare_blas(); !status.ok()) return status;
   const double lambda = damping_of(a.h, a.damping, true);
   if (a.method == ConditionMethod::svd) return exact(a, lambda);
   const Scratch<double> factor(static_cast<size_t>(n * n));

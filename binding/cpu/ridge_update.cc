@@ -5,6 +5,7 @@
 // Memory: one [in, in] f64 factor and a block of rows.
 #include <algorithm>
 
+#include "binding/cpu/blas_buffers.h"
 #include "binding/cpu/cpu_backend.h"
 #include "binding/cpu/factor.h"
 #include "binding/cpu/lapack.h"
@@ -22,6 +23,7 @@ Status CpuBackend::ridge_update(const RidgeUpdateArguments& a) {
   const int64_t columns = a.weight.shape.columns();
   const int64_t rows = a.weight.shape.rows();
   if (rows == 0 || columns == 0) return {};
+  if (Status status = prepare_blas(); !status.ok()) return status;
   const int64_t block_rows = std::min(rows, kBlockRows);
   const Scratch<double> factor(static_cast<size_t>(columns * columns));
   const Scratch<double> block(static_cast<size_t>(block_rows * columns));
