@@ -13,11 +13,11 @@
 namespace espalier {
 
 /// The contract between streams and kernels. Every method but allocate, deallocate and the getters
-/// is called on the device's dispatcher thread, in stream order. A method may return before the work
-/// is done (a GPU queues it on its own stream) as long as later methods and copy_to_host see the
-/// result. Arguments have been checked by ops/: shapes fit, dtypes are among those documented at the
-/// argument struct, outputs are allocated and do not overlap inputs unless documented. Nothing
-/// throws or aborts; failures come back as Status.
+/// is called on the device's dispatcher thread, in stream order. A method may return before the
+/// work is done (a GPU queues it on its own stream) as long as later methods and copy_to_host see
+/// the result. Arguments have been checked by ops/: shapes fit, dtypes are among those documented
+/// at the argument struct, outputs are allocated and do not overlap inputs unless documented.
+/// Nothing throws or aborts; failures come back as Status.
 class Backend {
  public:
   virtual ~Backend() = default;

@@ -14,8 +14,8 @@ class MappedFile;
 
 /// A block of one device's memory. It exists from the moment an op is queued, but is allocated by
 /// the stream just before the first op that writes it, so memory use follows the stream's order and
-/// not how far ahead JavaScript has run. When the last tensor and the last queued task let go of it,
-/// it returns to the pool.
+/// not how far ahead JavaScript has run. When the last tensor and the last queued task let go of
+/// it, it returns to the pool.
 class Buffer {
  public:
   /// A block that the stream will allocate from `device`'s pool.

@@ -16,7 +16,10 @@ class Device {
  public:
   /// A device called `name` ("cpu", "cuda:0") on top of `backend`.
   Device(std::string name, std::unique_ptr<Backend> backend)
-      : name_(std::move(name)), backend_(std::move(backend)), pool_(*backend_), stream_(*backend_) {}
+      : name_(std::move(name)),
+        backend_(std::move(backend)),
+        pool_(*backend_),
+        stream_(*backend_) {}
   Device(const Device&) = delete;
   Device& operator=(const Device&) = delete;
 

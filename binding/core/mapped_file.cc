@@ -18,7 +18,7 @@ std::shared_ptr<MappedFile> MappedFile::open(const std::string& path) {
   };
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (descriptor < 0) throw fail(std::strerror(errno));
-  struct stat info{};
+  struct stat info {};
   if (fstat(descriptor, &info) != 0) {
     const int why = errno;
     close(descriptor);

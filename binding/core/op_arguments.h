@@ -59,10 +59,10 @@ struct RopeArguments {
 /// j <= i + S - T; with window w > 0 only keys j > i + S - T - w. Query head h reads key head
 /// h / (H / Hkv).
 struct AttentionArguments {
-  ConstView q;   ///< f32 [B, T, H, D]
-  ConstView k;   ///< f32 [B, S, Hkv, D]
-  ConstView v;   ///< f32 [B, S, Hkv, D]
-  View output;   ///< f32 [B, T, H, D]; zeros where a query sees no key
+  ConstView q;  ///< f32 [B, T, H, D]
+  ConstView k;  ///< f32 [B, S, Hkv, D]
+  ConstView v;  ///< f32 [B, S, Hkv, D]
+  View output;  ///< f32 [B, T, H, D]; zeros where a query sees no key
   float scale = 1.0F;
   bool causal = true;
   int64_t window = 0;  ///< 0: unlimited
@@ -218,15 +218,15 @@ struct ConditionNumberArguments {
 /// For every column j of the symmetric positive semi-definite h: residual[j] = 1/[(h+λI)⁻¹]_jj and
 /// condition[j] = cond of h + λI without row and column j, all from one factorisation.
 struct LeaveOneOutArguments {
-  ConstView h;     ///< f32 or f64 [n, n]
-  View residual;   ///< f64 [n]
-  View condition;  ///< f64 [n]; null data with method none
-  double damping = 0.0;  ///< λ = damping · mean(diag h)
+  ConstView h;                                    ///< f32 or f64 [n, n]
+  View residual;                                  ///< f64 [n]
+  View condition;                                 ///< f64 [n]; null data with method none
+  double damping = 0.0;                           ///< λ = damping · mean(diag h)
   ConditionMethod method = ConditionMethod::svd;  ///< svd: exact, by the secular equation
 };
 
-/// output[i] = tr(W_g ([(g + λI)⁻¹]_gg)⁻¹ W_gᵀ) for the i-th group of consecutive columns: the error
-/// left when the group goes and the whole consumer is solved anew.
+/// output[i] = tr(W_g ([(g + λI)⁻¹]_gg)⁻¹ W_gᵀ) for the i-th group of consecutive columns: the
+/// error left when the group goes and the whole consumer is solved anew.
 struct LeaveGroupOutArguments {
   ConstView g;       ///< f64 [n, n], Xᵀ X
   ConstView weight;  ///< weight dtype [out, n]

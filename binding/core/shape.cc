@@ -57,6 +57,8 @@ std::string Shape::text() const {
   return text + "]";
 }
 
-bool Shape::operator==(const Shape& other) const { return std::ranges::equal(dims(), other.dims()); }
+bool Shape::operator==(const Shape& other) const {
+  return std::ranges::equal(dims(), other.dims());
+}
 
 }  // namespace espalier

@@ -1,4 +1,5 @@
-// How a call says that it failed: Status inside the streams and backends, Error for wrong arguments.
+// How a call says that it failed: Status inside the streams and backends, Error for wrong
+// arguments.
 #pragma once
 
 #include <exception>

@@ -45,7 +45,8 @@ void Stream::submit(Task task) {
     try {
       std::thread([this] { loop(); }).detach();
     } catch (const std::system_error&) {
-      throw Error(ErrorCode::out_of_memory, task.op, "could not start the device's dispatcher thread");
+      throw Error(ErrorCode::out_of_memory, task.op,
+                  "could not start the device's dispatcher thread");
     }
     started_ = true;
   }

@@ -16,9 +16,8 @@ Capabilities capabilities() {
   const int64_t supported = hwy::SupportedTargets() & HWY_TARGETS;
   const dnnl_version_t* dnnl = dnnl_version();
   return {.simd = hwy::TargetName(supported & -supported),
-          .libraries = {{"oneDNN", std::to_string(dnnl->major) + "." +
-                                       std::to_string(dnnl->minor) + "." +
-                                       std::to_string(dnnl->patch)},
+          .libraries = {{"oneDNN", std::to_string(dnnl->major) + "." + std::to_string(dnnl->minor) +
+                                       "." + std::to_string(dnnl->patch)},
                         {"OpenBLAS", openblas_get_config()},
                         {"Highway", std::to_string(HWY_MAJOR) + "." + std::to_string(HWY_MINOR)},
                         {"OpenMP", std::to_string(_OPENMP)}}};

@@ -52,10 +52,11 @@ HWY_INLINE hn::Vec<D> load_weight(D d, const F16* source) {
   const auto sign = hn::ShiftLeft<16>(hn::And(bits, hn::Set(du32, 0x8000U)));
   const auto magnitude = hn::ShiftLeft<13>(hn::And(bits, hn::Set(du32, 0x7fffU)));
   const auto scaled = hn::Mul(hn::BitCast(d, magnitude), hn::Set(d, 0x1p112F));
-  const auto special = hn::Ge(hn::BitCast(d, magnitude), hn::BitCast(d, hn::Set(du32, 0x0f800000U)));
-  const auto filled = hn::Or(hn::BitCast(du32, scaled),
-                             hn::IfThenElseZero(hn::RebindMask(du32, special),
-                                                hn::Set(du32, 0x7f800000U)));
+  const auto special =
+      hn::Ge(hn::BitCast(d, magnitude), hn::BitCast(d, hn::Set(du32, 0x0f800000U)));
+  const auto filled =
+      hn::Or(hn::BitCast(du32, scaled),
+             hn::IfThenElseZero(hn::RebindMask(du32, special), hn::Set(du32, 0x7f800000U)));
   return hn::BitCast(d, hn::Or(filled, sign));
 }
 

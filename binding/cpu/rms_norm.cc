@@ -1,6 +1,6 @@
 // RMSNorm: s = x + residual; y_c = s_c / sqrt(mean_c(s_c²) + ε) · w_c, one row of D columns at a
-// time. x, residual, y: [rows, D] f32; w: [D] f32, bf16 or f16. The mean of squares is summed in f32
-// by vector lanes, four vectors wide. Rows are independent, so threads do not change the bits.
+// time. x, residual, y: [rows, D] f32; w: [D] f32, bf16 or f16. The mean of squares is summed in
+// f32 by vector lanes, four vectors wide. Rows are independent, so threads do not change the bits.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "binding/cpu/rms_norm.cc"
 #include "hwy/foreach_target.h"  // keeps its place before highway.h

@@ -8,8 +8,8 @@
 
 namespace espalier::cpu {
 
-/// An uninitialised array of `count` elements from the CPU pool, returned when it goes out of scope.
-/// `data()` is null when memory ran out: the kernel then returns out_of_scratch().
+/// An uninitialised array of `count` elements from the CPU pool, returned when it goes out of
+/// scope. `data()` is null when memory ran out: the kernel then returns out_of_scratch().
 template <class T>
 class Scratch {
  public:

@@ -24,9 +24,8 @@ void on_environment_end(void* data) {
 
 Mailbox::Mailbox(Napi::Env env) : env_(env) {
   napi_value name = Napi::String::New(env, "espalier reads");
-  const napi_status status =
-      napi_create_threadsafe_function(env, nullptr, nullptr, name, 0, 1, nullptr, nullptr, this,
-                                      on_post, &channel_);
+  const napi_status status = napi_create_threadsafe_function(
+      env, nullptr, nullptr, name, 0, 1, nullptr, nullptr, this, on_post, &channel_);
   if (status != napi_ok) throw Napi::Error::New(env, "espalier: could not create its mailbox");
   // Only reads in flight keep the process alive, see expect().
   napi_unref_threadsafe_function(env, channel_);

@@ -17,8 +17,8 @@ Napi::Value guarded(Napi::Env env, Body&& body) {
   } catch (const Error& error) {
     throw Napi::Error(env, error_value(env, error.status()));
   } catch (const std::bad_alloc&) {
-    throw Napi::Error(
-        env, error_value(env, {ErrorCode::out_of_memory, "the host has no memory left"}));
+    throw Napi::Error(env,
+                      error_value(env, {ErrorCode::out_of_memory, "the host has no memory left"}));
   }
 }
 

@@ -8,8 +8,8 @@
 
 namespace espalier::node {
 
-/// NativeTensor in JavaScript: made by the addon only, read through the addon's functions. Disposing
-/// it drops this handle's share of the memory; queued work keeps its own.
+/// NativeTensor in JavaScript: made by the addon only, read through the addon's functions.
+/// Disposing it drops this handle's share of the memory; queued work keeps its own.
 class TensorObject : public Napi::ObjectWrap<TensorObject> {
  public:
   /// Defines the class in `env`.

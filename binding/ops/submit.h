@@ -37,9 +37,9 @@ void submit(const char* op, std::initializer_list<OptionalTensor> reads,
     if (!tensor) return;
     if (device == nullptr) device = &tensor->device();
     if (device != &tensor->device()) {
-      throw Error(ErrorCode::device_mismatch, op,
-                  "expected all tensors on " + device->name() + ", got one on " +
-                      tensor->device().name());
+      throw Error(
+          ErrorCode::device_mismatch, op,
+          "expected all tensors on " + device->name() + ", got one on " + tensor->device().name());
     }
     into.push_back(*tensor);
   };

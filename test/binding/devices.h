@@ -41,14 +41,13 @@ template <class T>
 Tensor upload(Device& device, const std::vector<T>& data, const Shape& shape, DType dtype) {
   const Tensor tensor(device, shape, dtype);
   auto copy = std::make_shared<std::vector<T>>(data);
-  device.stream().submit({.op = "upload",
-                          .reads = {},
-                          .writes = {tensor},
-                          .run =
-                              [tensor, copy](Backend& backend) {
-                                return backend.copy_from_host(tensor.view(), copy->data());
-                              },
-                          .done = {}});
+  device.stream().submit(
+      {.op = "upload",
+       .reads = {},
+       .writes = {tensor},
+       .run = [tensor, copy](
+                  Backend& backend) { return backend.copy_from_host(tensor.view(), copy->data()); },
+       .done = {}});
   return tensor;
 }
 

@@ -60,7 +60,15 @@ export interface NativeAddon {
 
   embedding(ids: T, table: T): T;
   linear(x: T, weight: T, bias: Maybe): T;
-  maskedMatmul(x: T, w: T, bias: Maybe, rows: Maybe, columns: Maybe, mask: Maybe, compact: boolean): T;
+  maskedMatmul(
+    x: T,
+    w: T,
+    bias: Maybe,
+    rows: Maybe,
+    columns: Maybe,
+    mask: Maybe,
+    compact: boolean,
+  ): T;
   rmsNorm(x: T, weight: T, eps: number, residual: Maybe): [T, Maybe];
   rope(x: T, inverseFrequencies: T, offset: number, scale: number): T;
   attention(q: T, k: T, v: T, scale: number, causal: boolean, window: number): T;

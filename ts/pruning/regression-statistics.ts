@@ -21,6 +21,7 @@ export class RegressionStatistics {
   gram: Tensor | undefined;
   /** Y_iᵀX, f64 [out_i, in]. */
   cross: Tensor[] = [];
+  /** The rows that take no part in the fit. */
   heldOut: HeldOutRows[] = [];
   #merged = false;
 

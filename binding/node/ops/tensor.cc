@@ -175,10 +175,10 @@ const Registration kRead("tensorRead", [](const Arguments& a) -> Napi::Value {
   const Napi::Env env = a.env();
   const Tensor tensor = a.tensor(0, "tensor");
   const Napi::ArrayBuffer buffer = new_array_buffer(a, tensor.bytes());
-  auto* read = new PendingRead{
-      Napi::Promise::Deferred::New(env),
-      Napi::Reference<Napi::Value>::New(typed_array_over(env, buffer, tensor), 1),
-      {}};
+  auto* read =
+      new PendingRead{Napi::Promise::Deferred::New(env),
+                      Napi::Reference<Napi::Value>::New(typed_array_over(env, buffer, tensor), 1),
+                      {}};
   const std::shared_ptr<Mailbox> mailbox = Environment::of(env).mailbox;
   Task task = read_task(tensor, const_cast<Napi::ArrayBuffer&>(buffer).Data());
   task.done = [mailbox, read](const Status& status) {

@@ -49,9 +49,8 @@ TEST_CASE("rmsNorm with a residual returns the sum and normalises it") {
     const std::vector<float> weight(37, 1.0F);
     std::vector<float> sum(x.size());
     for (size_t i = 0; i < x.size(); ++i) sum[i] = x[i] + residual[i];
-    const auto result =
-        ops::rms_norm(upload(*device, x, {3, 37}), upload(*device, weight, {37}), 1e-6,
-                      upload(*device, residual, {3, 37}));
+    const auto result = ops::rms_norm(upload(*device, x, {3, 37}), upload(*device, weight, {37}),
+                                      1e-6, upload(*device, residual, {3, 37}));
     REQUIRE(result.sum.has_value());
     CHECK(download(*result.sum) == sum);
     CHECK(normalised_error(download(result.output), reference(sum, weight, 1e-6)) < 1e-12);
