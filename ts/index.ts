@@ -13,6 +13,9 @@ export { type DoctorProblem, type DoctorReport, doctor } from './native/doctor.j
 export { setThreads } from './native/threads.js';
 export type { DType, Shape, TypedArray } from './native/types.js';
 export * as ops from './ops/index.js';
+export { prune } from './systems/comp/prune.js';
+export type { CompMetric, PruneMethod, PruneOptions } from './systems/comp/prune-options.js';
+export type { PruneResult } from './systems/comp/prune-result.js';
 export { keep, scope } from './tensor/scope.js';
 export { Tensor, type TensorOptions } from './tensor/tensor.js';
 export { type EvaluateOptions, type Evaluation, evaluate } from './training/evaluate.js';

@@ -40,7 +40,7 @@ test('a broken or unknown model is one line of cause and one of remedy', async (
   writeFileSync(join(garbage, 'config.json'), '{');
   const cases: [string, RegExp][] = [
     [truncated, /model\.safetensors/],
-    [unknown, /gpt2.*llama, mistral/],
+    [unknown, /"gpt2" is not supported[\s\S]*llama, mistral/],
     [garbage, /config\.json/],
     [join(directory, 'missing'), /no such file/],
   ];

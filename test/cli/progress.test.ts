@@ -79,3 +79,10 @@ test('a message stays on a line of its own', () => {
   progress.note('a warning');
   assert.is(screen.shown(), 'a warning\n');
 });
+
+test('bytes are written with their unit', () => {
+  const screen = new FakeScreen();
+  const progress = progressOn(screen, () => 0);
+  progress.report({ phase: 'write', completed: 2e6, total: 13.5e9, unit: 'bytes' });
+  assert.is(screen.text, 'write: 2.00 MB of 13.5 GB\n');
+});

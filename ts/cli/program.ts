@@ -4,6 +4,7 @@ import { addDoctor } from './doctor.js';
 import { addEval } from './eval.js';
 import { EXIT, type ExitCode } from './exit-code.js';
 import { addInspect } from './inspect.js';
+import { addPrune } from './prune.js';
 import { type RunVerb, runVerb, type Screens, standardScreens } from './run-verb.js';
 import { styleFor } from './style.js';
 
@@ -64,6 +65,7 @@ function buildProgram(run: RunVerb, { out, err }: Screens): Command {
       },
     });
   program.commandsGroup('Verbs:').helpCommand('help [verb]', 'print the help of a verb');
+  addPrune(program, run);
   addEval(program, run);
   addInspect(program, run);
   addDoctor(program, run);

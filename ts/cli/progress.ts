@@ -1,5 +1,5 @@
 import type { ProgressEvent } from '../common/events.js';
-import { duration, significant } from './figures.js';
+import { bytes, duration, significant } from './figures.js';
 import { Meter, type Pace } from './meter.js';
 import type { Screen } from './screen.js';
 import { type Style, styleFor } from './style.js';
@@ -74,7 +74,7 @@ class LiveProgress implements Progress {
   }
 
   #finish(event: ProgressEvent, pace: Pace): void {
-    const amount = `${event.total} ${event.unit} in ${duration(pace.elapsed)}`;
+    const amount = `${size(event.total, event)} in ${duration(pace.elapsed)}`;
     this.note(
       `${this.#style.green('✓')} ${event.phase} ${this.#style.dim(join([amount, values(event)]))}`,
     );
@@ -85,11 +85,7 @@ class LiveProgress implements Progress {
     const filled = Math.round(BAR_WIDTH * Math.min(1, share));
     const bar = '━'.repeat(filled) + this.#style.dim('─'.repeat(BAR_WIDTH - filled));
     const room = this.#screen.columns - BAR_WIDTH - event.phase.length - 3;
-    const facts = [
-      `${event.completed}/${event.total} ${event.unit}`,
-      speed(event, pace),
-      values(event),
-    ];
+    const facts = [amountOf(event), speed(event, pace), values(event)];
     return `${this.#style.bold(event.phase)} ${bar} ${join(facts).slice(0, Math.max(0, room))}`;
   }
 
@@ -118,7 +114,7 @@ class PlainProgress implements Progress {
     const finished = event.completed >= event.total;
     if (!began && !finished && now - this.#last < PLAIN_MS) return;
     this.#last = now;
-    const amount = `${event.completed}/${event.total} ${event.unit}`;
+    const amount = amountOf(event);
     const tail = finished ? (began ? '' : `in ${duration(pace.elapsed)}`) : speed(event, pace);
     this.note(`${event.phase}: ${join([amount, tail, values(event)])}`);
   }
@@ -130,10 +126,19 @@ class PlainProgress implements Progress {
   close(): void {}
 }
 
+function amountOf(event: ProgressEvent): string {
+  if (event.unit === 'bytes') return `${bytes(event.completed)} of ${bytes(event.total)}`;
+  return `${event.completed}/${event.total} ${event.unit}`;
+}
+
+function size(amount: number, { unit }: ProgressEvent): string {
+  return unit === 'bytes' ? bytes(amount) : `${amount} ${unit}`;
+}
+
 function speed(event: ProgressEvent, { rate, remaining }: Pace): string {
   if (rate === undefined || remaining === undefined) return '';
-  const shown =
-    rate >= 1 ? `${significant(rate, 3)} ${event.unit}/s` : `${significant(1 / rate, 3)} s each`;
+  const fast = event.unit === 'bytes' ? bytes(rate) : `${significant(rate, 3)} ${event.unit}`;
+  const shown = rate >= 1 ? `${fast}/s` : `${significant(1 / rate, 3)} s each`;
   return `${shown}, ${duration(remaining)} to go`;
 }
 

@@ -6,10 +6,12 @@ import { Worker, type WorkerOptions } from 'node:worker_threads';
  * @param base the caller's `import.meta.url`.
  */
 export function startWorker(name: string, base: string, options: WorkerOptions = {}): Worker {
-  if (!base.endsWith('.ts')) return new Worker(new URL(`./${name}.js`, base), options);
+  // Flags of the process, such as --input-type, are not meant for our thread.
+  const settings = { execArgv: [], ...options };
+  if (!base.endsWith('.ts')) return new Worker(new URL(`./${name}.js`, base), settings);
   // Run from the sources, as tests are: the thread needs the TypeScript loader too.
   const loader = JSON.stringify(import.meta.resolve('tsx/esm/api'));
   const module = JSON.stringify(new URL(`./${name}.ts`, base).href);
   const code = `import(${loader}).then((tsx) => { tsx.register(); return import(${module}); });`;
-  return new Worker(code, { ...options, eval: true });
+  return new Worker(code, { ...settings, eval: true });
 }

@@ -6,6 +6,7 @@ import { encodeModelConfig } from '../formats/encode-model-config.js';
 import type { ModelConfig } from '../formats/model-config.js';
 import { MODEL_CONFIG_FILE } from '../formats/read-model-config.js';
 import { fileSource } from '../formats/tensor-source.js';
+import { sourceBytes } from '../formats/safetensors-writer.js';
 import { writeWeights } from '../formats/weights-writer.js';
 import { writeJsonFile } from '../formats/write-json-file.js';
 import type { Checkpoint } from '../models/checkpoint.js';
@@ -25,8 +26,8 @@ export interface PrunedModel {
   survivors: readonly number[];
   partial: PartialResult;
   signal?: AbortSignal;
-  /** Called with the number of bytes of weights after each piece. */
-  onBytes?: (bytes: number) => void;
+  /** Called after each piece with the bytes of weights written so far and in all. */
+  onBytes?: (written: number, total: number) => void;
 }
 
 /**
@@ -40,9 +41,14 @@ export async function writePrunedModel(directory: string, model: PrunedModel): P
   for (const [position, layer] of survivors.entries()) {
     sources.push(...(await partial.sources(layer, position, config)));
   }
+  const total = sources.reduce((sum, source) => sum + sourceBytes(source), 0);
+  let written = 0;
   await writeWeights(directory, sources, {
     ...(signal === undefined ? {} : { signal }),
-    ...(onBytes === undefined ? {} : { onBytes }),
+    onBytes: (bytes) => {
+      written += bytes;
+      onBytes?.(written, total);
+    },
   });
   for (const name of await readdir(checkpoint.directory)) {
     if (!COPIED.test(name)) continue;

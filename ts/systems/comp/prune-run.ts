@@ -254,17 +254,13 @@ export class PruneRun {
 
   async #write(partial: PartialResult, reports: readonly LayerReport[]): Promise<void> {
     const { checkpoint, output, signal } = this.#setup;
-    let written = 0;
     await writePrunedModel(output.path, {
       checkpoint,
       config: this.#resultConfig(reports),
       survivors: reports.map(({ layer }) => layer),
       partial,
       ...(signal === undefined ? {} : { signal }),
-      onBytes: (bytes) => {
-        written += bytes;
-        this.#progress('write', written, written, 'bytes');
-      },
+      onBytes: (written, total) => this.#progress('write', written, total, 'bytes'),
     });
   }
 
