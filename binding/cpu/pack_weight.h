@@ -1,0 +1,29 @@
+// Weights on their way into a product: widened, masked, and without the columns that are not kept.
+#pragma once
+
+#include <cstdint>
+
+#include "binding/core/dtype.h"
+
+namespace espalier::cpu {
+
+/// Rows of weights that are packed at once.
+constexpr int64_t kPackRows = 512;
+/// Columns of weights that are packed at once: with kPackRows a block of 1 MiB, which the product
+/// finds in the second cache.
+constexpr int64_t kPackColumns = 512;
+
+/// Kept columns of a row of `width` weights.
+struct ColumnSelection {
+  int64_t width = 0;
+  int64_t count = 0;              ///< how many are kept
+  const int32_t* list = nullptr;  ///< their indices, increasing; null: all
+  const uint8_t* keep = nullptr;  ///< one byte per column, 0 or 1; null when `list` is
+};
+
+/// target[i - begin] = row[kept column i] as f32 for i in [begin, end), or 0 where `mask` (one byte
+/// per column of the row, or null) is 0. One thread.
+void pack_row(const void* row, DType dtype, const uint8_t* mask, const ColumnSelection& columns,
+              int64_t begin, int64_t end, float* target);
+
+}  // namespace espalier::cpu
