@@ -112,4 +112,3 @@ test('a first factorisation without memory for its buffers fails instead of hang
   );
   assert.is(child.stdout.trim(), 'OUT_OF_MEMORY 2', child.stderr);
 });
-
