@@ -28,7 +28,7 @@ export function addCommonFlags(
       group('--device <name>', 'where to compute').choices(['auto', 'cpu', 'cuda']).default('auto'),
     )
     .addOption(
-      group('--dtype <name>', 'type of the weights in memory; auto: by room')
+      group('--dtype <name>', 'type of the weights in memory; auto: as stored')
         .choices(dtypes)
         .default('auto'),
     )

@@ -21,10 +21,10 @@ export interface TextWindows {
 }
 
 /**
- * Cuts token ids into windows.
- * @throws EspalierError `CONFIG` for numbers out of range, or when the text is shorter than a window.
+ * Checks how a text is to be cut, before it is there.
+ * @throws EspalierError `CONFIG` for numbers out of range.
  */
-export function cutWindows(ids: Int32Array, options: TextWindowsOptions): TextWindows {
+export function checkWindowOptions(options: TextWindowsOptions): void {
   const { window, stride = window, maxWindows = Number.POSITIVE_INFINITY } = options;
   if (!Number.isInteger(window) || window < 2) {
     throw new EspalierError('CONFIG', `window must be a whole number from 2, got ${window}`);
@@ -38,6 +38,15 @@ export function cutWindows(ids: Int32Array, options: TextWindowsOptions): TextWi
   if (!(maxWindows >= 1)) {
     throw new EspalierError('CONFIG', `maxWindows must be at least 1, got ${maxWindows}`);
   }
+}
+
+/**
+ * Cuts token ids into windows.
+ * @throws EspalierError `CONFIG` for numbers out of range, or when the text is shorter than a window.
+ */
+export function cutWindows(ids: Int32Array, options: TextWindowsOptions): TextWindows {
+  checkWindowOptions(options);
+  const { window, stride = window, maxWindows = Number.POSITIVE_INFINITY } = options;
   if (ids.length < window) {
     throw new EspalierError(
       'CONFIG',

@@ -3,12 +3,12 @@ import { packageVersion } from '../common/environment.js';
 import { EspalierError } from '../common/errors.js';
 import type { LongOperationOptions } from '../common/events.js';
 import { parseBytes } from '../common/parse-bytes.js';
-import { cutWindows } from '../data/text-windows.js';
+import { checkWindowOptions, cutWindows } from '../data/text-windows.js';
 import { Tokenizer } from '../data/tokenizer.js';
 import type { ModelConfig } from '../formats/model-config.js';
 import { Checkpoint } from '../models/checkpoint.js';
 import { resolveDevice } from '../native/resolve-device.js';
-import { planEvaluation } from './evaluation-plan.js';
+import { checkPlanOptions, planEvaluation } from './evaluation-plan.js';
 import { windowLosses } from './window-losses.js';
 
 /** Options of {@link evaluate}. */
@@ -31,8 +31,8 @@ export interface EvaluateOptions extends LongOperationOptions {
   /** Default `auto`: the CPU. */
   device?: string;
   /**
-   * `auto`, the default, converts weights to f32 when that fits; `f32` insists on it; `stored` keeps
-   * them as they are.
+   * How weights are held: `auto`, the default, and `stored` keep them as they are; `f32` converts them
+   * once. All compute in f32 with the same bits.
    */
   dtype?: 'auto' | 'f32' | 'stored';
 }
@@ -77,6 +77,8 @@ export async function evaluate(directory: string, options: EvaluateOptions): Pro
   const { device } = resolveDevice(options.device);
   const maxMemory =
     options.maxMemory === undefined ? undefined : parseBytes(options.maxMemory, 'maxMemory');
+  checkWindowOptions({ ...options, window });
+  checkPlanOptions(options);
   const checkpoint = await Checkpoint.open(directory);
   try {
     const { config } = checkpoint;

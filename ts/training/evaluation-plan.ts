@@ -1,4 +1,3 @@
-import { freemem } from 'node:os';
 import { EspalierError } from '../common/errors.js';
 import type { TextWindows } from '../data/text-windows.js';
 import { tensorDType } from '../formats/safetensors-dtype.js';
@@ -26,32 +25,50 @@ const BATCH_TOKENS = 2048;
 /** What the process needs beside weights and intermediates: code, JavaScript heap, libraries. */
 const BASE_BYTES = 200e6;
 
+/** The options that a plan depends on. */
+export interface EvaluationPlanOptions {
+  /** Windows computed at once. */
+  batch?: number | undefined;
+  /** In bytes; default 80 % of what is free. */
+  maxMemory?: number | undefined;
+  /** How weights are held; default `auto`, as stored. */
+  dtype?: 'auto' | 'f32' | 'stored' | undefined;
+}
+
 /**
- * Decides how to evaluate within the memory: weights in f32 if they fit, else as stored, else layer
- * by layer.
- * @throws EspalierError `CONFIG` for a batch out of range, or when not even one layer fits.
+ * Checks the options of a plan before anything is loaded.
+ * @throws EspalierError `CONFIG` for a batch or dtype that makes no sense.
  */
-export function planEvaluation(
-  checkpoint: Checkpoint,
-  windows: TextWindows,
-  options: {
-    batch?: number | undefined;
-    maxMemory?: number | undefined;
-    dtype?: 'auto' | 'f32' | 'stored' | undefined;
-  },
-): EvaluationPlan {
-  const { batch: asked, dtype = 'auto', maxMemory = 0.8 * freemem() } = options;
-  if (asked !== undefined && !(Number.isInteger(asked) && asked >= 1)) {
-    throw new EspalierError('CONFIG', `batch must be a whole number from 1, got ${asked}`);
+export function checkPlanOptions({
+  batch,
+  dtype = 'auto',
+}: Pick<EvaluationPlanOptions, 'batch' | 'dtype'>): void {
+  if (batch !== undefined && !(Number.isInteger(batch) && batch >= 1)) {
+    throw new EspalierError('CONFIG', `batch must be a whole number from 1, got ${batch}`);
   }
   if (!['auto', 'f32', 'stored'].includes(dtype)) {
     throw new EspalierError('CONFIG', `dtype must be auto, f32 or stored, got ${dtype}`);
   }
+}
+
+/**
+ * Decides how to evaluate within the memory: all weights loaded if they fit, else layer by layer.
+ * Weights are converted to f32 only when asked: 16-bit ones give the same bits in half the room.
+ * @throws EspalierError `CONFIG` when not even one layer fits.
+ */
+export function planEvaluation(
+  checkpoint: Checkpoint,
+  windows: TextWindows,
+  options: EvaluationPlanOptions,
+): EvaluationPlan {
+  const { batch: asked, dtype = 'auto', maxMemory = 0.8 * process.availableMemory() } = options;
   const { config } = checkpoint;
   const { window, count } = windows;
   const stored = storedDType(checkpoint);
   const counts = parameterCounts(config);
-  const bytesPer = (convert: boolean) => (convert || stored === 'f32' ? 4 : 2);
+  const convert = dtype === 'f32' && stored !== 'f32';
+  const held = convert ? 'f32' : stored;
+  const bytesPer = held === 'f32' ? 4 : 2;
   const free = maxMemory - BASE_BYTES;
   // Two batches are in flight.
   const perWindow = 2 * window * (activationBytes(config) + 4 * config.hiddenSize);
@@ -62,17 +79,12 @@ export function planEvaluation(
       asked ?? Math.min(Math.max(1, Math.round(BATCH_TOKENS / window)), fitting),
     );
   };
-  const converts = stored === 'f32' || dtype === 'stored' ? [false] : [true, false];
-  for (const convert of dtype === 'f32' ? converts.slice(0, 1) : converts) {
-    const weights = counts.total * bytesPer(convert);
-    const batch = batchFor(weights);
-    if (batch >= 1 && weights + batch * perWindow <= free) {
-      return { batch, chunk: batch, resident: true, convert, dtype: convert ? 'f32' : stored };
-    }
+  const resident = batchFor(counts.total * bytesPer);
+  if (resident >= 1 && counts.total * bytesPer + resident * perWindow <= free) {
+    return { batch: resident, chunk: resident, resident: true, convert, dtype: held };
   }
-  const convert = dtype === 'f32' && stored !== 'f32';
   const layer = Math.max(...counts.layers.map(({ total }) => total));
-  const weights = (layer + counts.embedding + counts.head) * bytesPer(convert);
+  const weights = (layer + counts.embedding + counts.head) * bytesPer;
   const batch = Math.max(1, batchFor(weights));
   const rest = free - weights - batch * perWindow;
   if (rest < 0) {
@@ -83,7 +95,7 @@ export function planEvaluation(
   }
   const streams = Math.floor(rest / (4 * window * config.hiddenSize));
   const chunk = Math.min(count, Math.max(batch, Math.floor(streams / batch) * batch));
-  return { batch, chunk, resident: false, convert, dtype: convert ? 'f32' : stored };
+  return { batch, chunk, resident: false, convert, dtype: held };
 }
 
 /** The dtype that holds most of the weights. */
