@@ -22,8 +22,8 @@ export interface CandidateRequest {
   align: number;
   /** Whether the alignment is halved where it alone makes a split miss the ratio. */
   halve: boolean;
-  /** Whether key/value groups may go. */
-  groups: boolean;
+  /** Key/value groups that stay in each layer; `auto`: any number. */
+  groups: 'auto' | number;
 }
 
 /**
@@ -32,8 +32,9 @@ export interface CandidateRequest {
  */
 export function candidateSplits(config: ModelConfig, request: CandidateRequest): Split[] {
   const { ratio, layerShare, align } = request;
-  const mostGroups = Math.max(...config.layers.map((layer) => layer.numKeyValueHeads));
-  const fewest = request.groups ? 1 : mostGroups;
+  const all = Math.max(...config.layers.map((layer) => layer.numKeyValueHeads));
+  const mostGroups = request.groups === 'auto' ? all : Math.min(all, request.groups);
+  const fewest = request.groups === 'auto' ? 1 : mostGroups;
   const sets = [[], ...request.dropSets];
   const wanted = layerShare === 'auto' ? undefined : layersFor(config, ratio * layerShare, sets);
   const found: Split[] = [];

@@ -8,7 +8,7 @@ import type { ResolvedPruneOptions } from './prune-options.js';
 import { reaches, type Split, untouched } from './split.js';
 import { searchSplit, type SplitTrial } from './split-search.js';
 import { leastImportant } from './survey.js';
-import { trialLoss } from './trial-loss.js';
+import { trySplit } from './try-split.js';
 import type { Workbench } from './workbench.js';
 
 /** Calibration windows of an estimate. */
@@ -66,7 +66,7 @@ export async function chooseSplit(
     dropSets,
     align: asked,
     halve: options.align === 'auto',
-    groups: true,
+    groups: options.keyValueGroups,
   });
   if (candidates.length === 0) throw impossible(ratio, 'with these options');
   if (!searched)
@@ -103,15 +103,16 @@ async function layerSets(
 }
 
 /**
- * Scores every droppable layer by the loss that is left when it alone is dropped and the rest
- * recovered: unlike the block influence it knows what recovery can make up for [ours].
+ * Scores every droppable layer by how far the predictions are off when it alone is dropped and the
+ * rest recovered: unlike the block influence it knows what recovery can make up for [ours].
  * @returns by layer; infinite where the layer may not be dropped
  */
 async function lossesWithout(bench: Workbench, choice: SplitChoice): Promise<number[]> {
   const losses = bench.config.layers.map(() => Number.POSITIVE_INFINITY);
   for (const layer of choice.droppable) {
     const split = untouched(bench.config, [layer]);
-    losses[layer] = await trialLoss(bench, quick(choice.method), split, choice.options.seed);
+    const { divergence } = await trySplit(bench, quick(choice.method), split, choice.options.seed);
+    losses[layer] = divergence;
   }
   return losses;
 }
@@ -125,9 +126,8 @@ async function tryAll(choice: SplitChoice, candidates: readonly Split[]): Promis
   const { bench, method, onTrial } = choice;
   const { seed } = choice.options;
   return searchSplit(candidates, {
-    estimate: (split) =>
-      withFewWindows(choice, (few) => trialLoss(few, quick(method), split, seed)),
-    evaluate: (split) => trialLoss(bench, method, split, seed),
+    estimate: (split) => withFewWindows(choice, (few) => trySplit(few, quick(method), split, seed)),
+    evaluate: (split) => trySplit(bench, method, split, seed),
     finalists: FINALISTS,
     ...(onTrial === undefined ? {} : { onTrial }),
   });

@@ -13,6 +13,7 @@ import {
   type Streams,
 } from '../../pruning/prune-block.js';
 import { settled } from '../../pruning/settle.js';
+import { meanDivergence } from './mean-divergence.js';
 import { meanLoss } from './mean-loss.js';
 import type { Workbench } from './workbench.js';
 
@@ -40,20 +41,28 @@ export interface PrunePass {
   align: number;
   /** What shall stay of a layer; undefined drops it. Asked when the layer's turn comes. */
   plan: (layer: number, done: readonly LayerReport[]) => LayerPlan | undefined;
+  /** Whether the outcome compares the predictions of both models; default false. */
+  compares?: boolean;
   /** A layer that an interrupted run has finished: its weights, owned by the pass, and report. */
   finished?: (layer: number) => Promise<{ weights: LayerWeights; report: LayerReport } | undefined>;
   /** Takes a pruned layer's weights; they are freed afterwards. */
   onPruned?: (layer: LayerWeights, report: LayerReport) => Promise<void>;
 }
 
+/** What came of a pass that pruned all layers. */
+export interface PruneOutcome {
+  /** The pruned model's mean loss, see `meanLoss`. */
+  loss: number;
+  /** How far its predictions are from the unpruned model's, see `meanDivergence`; if asked for. */
+  divergence?: number;
+  /** What was done to each layer that stays. */
+  reports: LayerReport[];
+}
+
 /**
  * Takes the two streams through all layers, pruning each on its way; one layer is in memory at a time.
- * @returns the pruned model's mean loss, see `meanLoss`, and what was done to each layer that stays
  */
-export async function pruneLayers(
-  bench: Workbench,
-  pass: PrunePass,
-): Promise<{ loss: number; reports: LayerReport[] }> {
+export async function pruneLayers(bench: Workbench, pass: PrunePass): Promise<PruneOutcome> {
   const { checkpoint, config, frequencies, chunks, outer, signal } = bench;
   const teacher = embedChunks(chunks, outer.embedding);
   const student = teacher.map((x) => x.reshape(x.shape));
@@ -71,7 +80,9 @@ export async function pruneLayers(
       }
       bench.onLayer?.('prune', index);
     }
-    return { loss: await meanLoss(bench, student), reports };
+    const loss = await meanLoss(bench, student);
+    if (pass.compares !== true) return { loss, reports };
+    return { loss, divergence: await meanDivergence(bench, teacher, student), reports };
   } finally {
     for (const x of [...teacher, ...student]) x.dispose();
   }

@@ -44,9 +44,12 @@ export interface PruneOptions extends LongOperationOptions {
   recover?: (typeof RECOVERIES)[number];
   /**
    * Share of the ratio that goes to whole layers, 0 to 1; `auto`, the default, picks the split
-   * between layers, heads and channels with the smallest loss on held-out calibration windows.
+   * between layers, heads and channels whose predictions on held-out calibration windows are nearest
+   * to the unpruned model's.
    */
   layerShare?: 'auto' | number;
+  /** Key/value groups that stay in each layer; `auto`, the default, leaves them to the search. */
+  keyValueGroups?: 'auto' | number;
   /** `uniform`, the default, keeps one width for all layers; `per-layer` lets them differ. */
   shape?: 'uniform' | 'per-layer';
   /** MLP widths become multiples of it; default 8, from 2048 channels on 64 [reconstructed]. */
@@ -120,6 +123,7 @@ export function resolvePruneOptions(options: PruneOptions): ResolvedPruneOptions
     metric: options.metric ?? 'reconstruction',
     recover: options.recover ?? 'refit',
     layerShare: options.layerShare ?? 'auto',
+    keyValueGroups: options.keyValueGroups ?? 'auto',
     shape: options.shape ?? 'uniform',
     align: options.align ?? 'auto',
     protectFirst: options.protectFirst ?? 'auto',
@@ -148,6 +152,7 @@ export function resolvePruneOptions(options: PruneOptions): ResolvedPruneOptions
     if (resolved[name] !== 'auto') whole(name, resolved[name], name === 'align' ? 1 : 0);
   }
   if (resolved.layerShare !== 'auto') range('layerShare', resolved.layerShare, 0, 1, 'to');
+  if (resolved.keyValueGroups !== 'auto') whole('keyValueGroups', resolved.keyValueGroups, 1);
   range('heldOut', resolved.heldOut, 0, 0.5, 'to');
   range('blend', resolved.blend, 0, 1, 'to');
   range('increment', resolved.increment, 0, 1, 'to');

@@ -279,7 +279,7 @@ export class PruneRun {
       shapes.reduce((sum, shape) => sum + layerParameters(config, shape), 0);
     const ratio = 1 - left / before;
     this.#judgeRatio(ratio);
-    const trial = trials[0]?.loss;
+    const trial = trials[0]?.quality?.loss;
     return {
       method: options.method,
       nominalRatio: options.ratio,
@@ -320,10 +320,11 @@ export class PruneRun {
     }
   }
 
-  #trialProgress({ split, estimate, loss }: SplitTrial, done: number, total: number): void {
+  #trialProgress({ split, estimate, quality }: SplitTrial, done: number, total: number): void {
     const layers = split.dropped.length === 0 ? 'none' : split.dropped.join(' ');
-    const perplexity = Math.exp(loss ?? estimate ?? Number.NaN);
-    const kind = loss === undefined ? 'estimate' : 'held out';
+    const { loss, divergence } = quality ??
+      estimate ?? { loss: Number.NaN, divergence: Number.NaN };
+    const perplexity = Math.exp(loss);
     this.#setup.onProgress?.({
       phase: 'search',
       completed: done,
@@ -331,8 +332,9 @@ export class PruneRun {
       unit: 'splits',
       message:
         `layers dropped: ${layers}, groups ${Math.max(...split.groups)}, ` +
-        `channels ${Math.max(...split.channels)}: perplexity ${perplexity.toPrecision(4)} (${kind})`,
-      values: { ratio: split.ratio, perplexity },
+        `channels ${Math.max(...split.channels)}: divergence ${divergence.toPrecision(3)}, ` +
+        `perplexity ${perplexity.toPrecision(4)} (${quality === undefined ? 'estimate' : 'held out'})`,
+      values: { ratio: split.ratio, divergence, perplexity },
     });
   }
 

@@ -1,28 +1,30 @@
 import type { Split } from './split.js';
+import type { SplitQuality } from './try-split.js';
 
 /** A split that was tried. */
 export interface SplitTrial {
   split: Split;
-  /** Loss of the quick try, on few calibration windows. */
-  estimate?: number;
-  /** Loss of the full try. */
-  loss?: number;
+  /** What a quick try on few calibration windows gave. */
+  estimate?: SplitQuality;
+  /** What the full try gave. */
+  quality?: SplitQuality;
 }
 
 /** How {@link searchSplit} tries. */
 export interface SplitSearch {
-  /** Loss on held-out windows after pruning with few calibration windows. */
-  estimate: (split: Split) => Promise<number>;
-  /** The same with all calibration windows. */
-  evaluate: (split: Split) => Promise<number>;
+  /** Prunes with few calibration windows. */
+  estimate: (split: Split) => Promise<SplitQuality>;
+  /** Prunes with all calibration windows. */
+  evaluate: (split: Split) => Promise<SplitQuality>;
   /** How many of the best estimates are evaluated. */
   finalists: number;
   onTrial?: (trial: SplitTrial, done: number, total: number) => void;
 }
 
 /**
- * Picks the split whose pruned model has the smallest loss on held-out windows: all candidates are
- * estimated, the best few evaluated [ours].
+ * Picks the split whose pruned model predicts most like the unpruned one on held-out windows: all
+ * candidates are estimated, the best few evaluated [ours]. The loss itself would say little on
+ * calibration text that the model was never good at.
  * @returns all trials, the best first
  */
 export async function searchSplit(
@@ -42,13 +44,17 @@ export async function searchSplit(
     trials.sort((x, y) => rank(x.estimate) - rank(y.estimate));
   }
   for (const trial of trials.slice(0, finalists)) {
-    trial.loss = await evaluate(trial.split);
+    trial.quality = await evaluate(trial.split);
     onTrial?.(trial, ++done, total);
   }
-  return trials.sort((x, y) => rank(x.loss) - rank(y.loss) || rank(x.estimate) - rank(y.estimate));
+  return trials.sort(
+    (x, y) => rank(x.quality) - rank(y.quality) || rank(x.estimate) - rank(y.estimate),
+  );
 }
 
-/** Orders losses: what is missing or not a number comes last. */
-function rank(loss: number | undefined): number {
-  return loss === undefined || Number.isNaN(loss) ? Number.MAX_VALUE : Math.min(loss, 1e300);
+/** Orders qualities: what is missing or not a number comes last. */
+function rank(quality: SplitQuality | undefined): number {
+  const { divergence } = quality ?? {};
+  if (divergence === undefined || Number.isNaN(divergence)) return Number.MAX_VALUE;
+  return Math.min(divergence, 1e300);
 }
