@@ -4,6 +4,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { Tokenizer } from '@huggingface/tokenizers';
 import { type ErrorCode, EspalierError } from '../common/errors.js';
 import { fileError } from '../common/file-error.js';
+import { WordEncoder } from './word-encoder.js';
 
 /** What the tokenizer's thread is asked to do. */
 export type TokenizerRequest =
@@ -26,11 +27,17 @@ export interface TokenizerFailure {
   remedy?: string;
 }
 
+/** A tokenizer, and the short cut that it allows. */
+interface LoadedTokenizer {
+  tokenizer: Tokenizer;
+  words: WordEncoder | undefined;
+}
+
 /** The largest text that is tokenized at once; JavaScript strings end at twice as much. */
 const MAX_TEXT_BYTES = 2 ** 28;
 
 const { directory } = workerData as { directory: string };
-let loaded: Tokenizer | undefined;
+let loaded: LoadedTokenizer | undefined;
 
 parentPort?.on('message', (request: TokenizerRequest) => {
   let reply: TokenizerReply;
@@ -43,21 +50,27 @@ parentPort?.on('message', (request: TokenizerRequest) => {
   parentPort?.postMessage(reply, 'ids' in reply ? [reply.ids.buffer as ArrayBuffer] : []);
 });
 
-function answer(tokenizer: Tokenizer, request: TokenizerRequest): TokenizerReply {
+function answer(loaded: LoadedTokenizer, request: TokenizerRequest): TokenizerReply {
   switch (request.kind) {
     case 'load':
       return { loaded: true };
     case 'encode':
-      return encode(tokenizer, request.text, request.specialTokens);
+      return encode(loaded, request.text, request.specialTokens);
     case 'encode-file':
-      return encode(tokenizer, readText(request.path), request.specialTokens);
+      return encode(loaded, readText(request.path), request.specialTokens);
     case 'decode':
-      return { text: request.ids.length === 0 ? '' : tokenizer.decode([...request.ids]) };
+      return { text: request.ids.length === 0 ? '' : loaded.tokenizer.decode([...request.ids]) };
   }
 }
 
-function encode(tokenizer: Tokenizer, text: string, specialTokens: boolean): TokenizerReply {
-  const { ids } = tokenizer.encode(text, { add_special_tokens: specialTokens });
+function encode(
+  { tokenizer, words }: LoadedTokenizer,
+  text: string,
+  specialTokens: boolean,
+): TokenizerReply {
+  const ids =
+    words?.encode(text, specialTokens) ??
+    tokenizer.encode(text, { add_special_tokens: specialTokens }).ids;
   // A character without a token, in a tokenizer without an unknown token, has no id.
   const missing = ids.findIndex((id: unknown) => !Number.isInteger(id));
   if (missing >= 0) {
@@ -66,7 +79,7 @@ function encode(tokenizer: Tokenizer, text: string, specialTokens: boolean): Tok
   return { ids: Int32Array.from(ids), bytes: Buffer.byteLength(text) };
 }
 
-function load(folder: string): Tokenizer {
+function load(folder: string): LoadedTokenizer {
   const path = join(folder, 'tokenizer.json');
   if (!existsSync(path)) {
     throw new EspalierError('UNSUPPORTED', `${folder} has no tokenizer.json`, {
@@ -74,10 +87,11 @@ function load(folder: string): Tokenizer {
     });
   }
   const settings = join(folder, 'tokenizer_config.json');
-  const tokenizer = parse(path);
+  const json = parse(path);
   const config = existsSync(settings) ? parse(settings) : {};
   try {
-    return new Tokenizer(tokenizer, config);
+    const tokenizer = new Tokenizer(json, config);
+    return { tokenizer, words: WordEncoder.for(tokenizer, json) };
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new EspalierError('FORMAT', `${path} can't be used: ${reason}`, { cause });
