@@ -5,4 +5,8 @@ export const suites: Readonly<Record<string, () => Promise<{ suite: Suite }>>> =
   'masked-matmul': () => import('./suites/masked-matmul.js'),
   'leave-one-out': () => import('./suites/leave-one-out.js'),
   eval: () => import('./suites/eval.js'),
+  quality: () => import('./suites/quality.js'),
+  'event-loop': () => import('./suites/event-loop.js'),
+  'transformers-roundtrip': () => import('./suites/transformers-roundtrip.js'),
+  'comp-7b': () => import('./suites/comp-7b.js'),
 };

@@ -1,0 +1,104 @@
+import type { PruneOptions } from '../../ts/systems/comp/prune-options.js';
+
+/** One pruned model to measure. */
+export interface Cell {
+  model: string;
+  /** Which text it is calibrated on: the kind it is evaluated on, or another one. */
+  calibration: 'same kind' | 'other kind';
+  ratio: number;
+  seed: number;
+  /** What to call the variant: a method, or `metric + recovery` of comp. */
+  variant: string;
+}
+
+/** What a cell measured. */
+export interface Outcome {
+  perplexity: number;
+  /** True fraction of parameters removed. */
+  ratio: number;
+  seconds: number;
+}
+
+/** The options of `prune` that a variant stands for. */
+export type VariantOptions = Pick<PruneOptions, 'method' | 'metric' | 'recover' | 'shape'>;
+
+/** The variant whose figures are held against the targets: COMP as it comes. */
+export const OURS = 'comp';
+
+/** What COMP is compared with. */
+export const BASELINES: Readonly<Record<string, VariantOptions>> = {
+  random: { method: 'random' },
+  magnitude: { method: 'magnitude' },
+  shortgpt: { method: 'shortgpt' },
+  'wanda-sp': { method: 'wanda-sp' },
+  'flap (uniform)': { method: 'flap' },
+  'flap (as published)': { method: 'flap', shape: 'per-layer' },
+};
+
+/** The scores and recoveries of the grid. */
+export const METRICS = ['sensitivity', 'residual', 'spectral', 'blend', 'reconstruction'] as const;
+export const RECOVERIES = ['none', 'mask', 'lstsq', 'refit'] as const;
+
+/** All variants: COMP as it comes, with mask tuning as in the paper, the baselines, the grid. */
+export const VARIANTS: Readonly<Record<string, VariantOptions>> = {
+  [OURS]: { method: 'comp' },
+  'comp (per layer)': { method: 'comp', shape: 'per-layer' },
+  'comp (paper: residual + mask)': { method: 'comp', metric: 'residual', recover: 'mask' },
+  ...BASELINES,
+  ...Object.fromEntries(
+    METRICS.flatMap((metric) =>
+      RECOVERIES.map((recover) => [`${metric} + ${recover}`, { method: 'comp', metric, recover }]),
+    ),
+  ),
+};
+
+/** Ratios of the measurement. */
+export const RATIOS = [0.1, 0.2, 0.3, 0.5] as const;
+
+const SEEDS = [0, 1, 2];
+const KINDS = ['same kind', 'other kind'] as const;
+
+/**
+ * All cells, what matters most first, so that a run cut short has measured the targets: every method
+ * at 20 % and seed 0, then the other ratios, the grid at 20 %, the other seeds, the rest of the grid.
+ */
+export function allCells(models: readonly string[], quick: boolean): Cell[] {
+  const methods = [OURS, ...Object.keys(BASELINES)];
+  const own = ['comp (per layer)', 'comp (paper: residual + mask)'];
+  const grid = METRICS.flatMap((m) => RECOVERIES.map((r) => `${m} + ${r}`));
+  const cells: Cell[] = [];
+  const add = (
+    variants: readonly string[],
+    ratios: readonly number[],
+    seeds: readonly number[],
+  ) => {
+    for (const seed of seeds) {
+      for (const ratio of ratios) {
+        for (const calibration of KINDS) {
+          for (const model of models) {
+            for (const variant of variants)
+              cells.push({ model, calibration, ratio, seed, variant });
+          }
+        }
+      }
+    }
+  };
+  add(methods, [0.2], [0]);
+  if (quick) return cells.filter(({ calibration }) => calibration === 'same kind');
+  add(own, [0.2], [0]);
+  add(methods, [0.1, 0.3, 0.5], [0]);
+  add(grid, [0.2], [0]);
+  add(methods, [0.2], [1, 2]);
+  add(methods, [0.1, 0.3, 0.5], [1, 2]);
+  add(own, [0.1, 0.3, 0.5], [0]);
+  add(grid, [0.5], [0]);
+  add(own, RATIOS, [1, 2]);
+  add(grid, [0.1, 0.3], [0]);
+  add(grid, RATIOS, SEEDS.slice(1));
+  return cells;
+}
+
+/** A cell as a key of the cache. */
+export function cellKey({ model, calibration, ratio, seed, variant }: Cell): string {
+  return [model, calibration, ratio, seed, variant].join(' | ');
+}

@@ -1,0 +1,91 @@
+import type { CellCache } from './cell-cache.js';
+import { BASELINES, type Cell, OURS, RATIOS } from './cells.js';
+
+/** COMP against the best baseline in one cell. */
+export interface Comparison {
+  model: string;
+  calibration: Cell['calibration'];
+  ratio: number;
+  seed: number;
+  /** The baseline with the lowest perplexity. */
+  best: string;
+  /** Rise of log-perplexity over the dense model: COMP's, the best baseline's, and the quotient. */
+  rise: number;
+  baselineRise: number;
+  quotient: number;
+}
+
+/** Quotients under this, which rises near zero would give, count as this in geometric means. */
+const LEAST = 0.01;
+
+/** Compares in every cell where COMP and all baselines have been measured. */
+export function compare(
+  cells: readonly Cell[],
+  cache: CellCache,
+  dense: ReadonlyMap<string, number>,
+): Comparison[] {
+  const found: Comparison[] = [];
+  for (const cell of cells.filter(({ variant }) => variant === OURS)) {
+    const ours = cache.get(cell);
+    const logDense = Math.log(dense.get(cell.model) ?? Number.NaN);
+    const others = Object.keys(BASELINES).map((variant) => ({
+      variant,
+      outcome: cache.get({ ...cell, variant }),
+    }));
+    if (ours === undefined || others.some(({ outcome }) => outcome === undefined)) continue;
+    const best = others.reduce((a, b) => (b.outcome!.perplexity < a.outcome!.perplexity ? b : a));
+    const rise = Math.log(ours.perplexity) - logDense;
+    const baselineRise = Math.log(best.outcome!.perplexity) - logDense;
+    const { model, calibration, ratio, seed } = cell;
+    const quotient = rise <= 0 ? LEAST : baselineRise <= 0 ? Infinity : rise / baselineRise;
+    found.push({
+      model,
+      calibration,
+      ratio,
+      seed,
+      best: best.variant,
+      rise,
+      baselineRise,
+      quotient: Math.max(LEAST, quotient),
+    });
+  }
+  return found;
+}
+
+/** exp of the mean logarithm. */
+export function geometricMean(values: readonly number[]): number {
+  return Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length);
+}
+
+/** `median perplexity (lowest to highest)` of a variant over its seeds, or `-`. */
+export function perplexityText(
+  cache: CellCache,
+  cell: Omit<Cell, 'seed'>,
+): { text: string; median: number; ratio: number } | undefined {
+  const found = [0, 1, 2]
+    .map((seed) => cache.get({ ...cell, seed }))
+    .filter((outcome) => outcome !== undefined)
+    .sort((a, b) => a.perplexity - b.perplexity);
+  if (found.length === 0) return undefined;
+  const middle = found[(found.length - 1) >> 1]!;
+  const [low, high] = [found[0]!.perplexity, found.at(-1)!.perplexity];
+  const range = found.length === 1 ? '' : ` (${low.toPrecision(3)}–${high.toPrecision(3)})`;
+  return {
+    text: `${middle.perplexity.toPrecision(4)}${range}`,
+    median: middle.perplexity,
+    ratio: middle.ratio,
+  };
+}
+
+/** Points of a plot: perplexity of a variant by ratio. */
+export function curve(
+  cache: CellCache,
+  cell: Omit<Cell, 'seed' | 'ratio'>,
+  dense: number,
+): { x: number; y: number }[] {
+  const points = RATIOS.flatMap((ratio) => {
+    const found = perplexityText(cache, { ...cell, ratio });
+    return found === undefined ? [] : [{ x: found.ratio, y: found.median }];
+  });
+  return [{ x: 0, y: dense }, ...points];
+}
