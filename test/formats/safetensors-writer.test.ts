@@ -1,4 +1,11 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { SAFETENSORS_BITS, type SafetensorsDType } from '../../ts/formats/safetensors-dtype.js';
 import { readSafetensors } from '../../ts/formats/safetensors-reader.js';
@@ -91,11 +98,14 @@ test('a failure in the middle leaves the old file and nothing else', async () =>
 
 test('a full disk is named, and the half-written file is gone', async () => {
   if (!existsSync('/dev/full')) return;
-  const error = await fails(
-    () => writeSafetensors('/dev/full/x.safetensors', [source('a', 'F32', [4])]),
-    'CONFIG',
-  );
-  assert.match(error.message, 'cannot write /dev/full/x.safetensors');
+  const folder = join(directory, 'full');
+  mkdirSync(folder);
+  const path = join(folder, 'x.safetensors');
+  // Every write to /dev/full fails as on a disk without space.
+  symlinkSync('/dev/full', `${path}.writing`);
+  const error = await fails(() => writeSafetensors(path, [source('a', 'F32', [4])]), 'CONFIG');
+  assert.match(error.message, `cannot write ${path}: no space is left`);
+  assert.equal(readdirSync(folder), []);
 });
 
 test('shards hold no more than asked, the index finds every tensor, bytes are copied as they are', async () => {
