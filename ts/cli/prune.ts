@@ -105,7 +105,8 @@ export function pruneText(result: PruneResult, style: Style): string {
     ],
     [
       'perplexity',
-      `${perplexity(heldOutLoss.before)} → ${perplexity(heldOutLoss.after)} on held-out calibration text`,
+      `${perplexity(heldOutLoss.before)} → ${perplexity(heldOutLoss.trial ?? heldOutLoss.after)} on ` +
+        `${heldOutLoss.trial === undefined ? '' : 'held-out '}calibration text`,
     ],
     ['time', duration(result.seconds)],
     ['peak memory', bytes(result.peakMemoryBytes)],
