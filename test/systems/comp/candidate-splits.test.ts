@@ -56,7 +56,7 @@ test('every split removes what it says, at least the ratio and hardly more', () 
       dropSets: [[middle]],
       align: 8,
       halve: true,
-      groups: 'auto',
+      groups: 'auto' as const,
     });
     const least = Math.min(...splits.map((split) => split.ratio));
     for (const split of splits) {
@@ -82,7 +82,7 @@ test('widths are multiples of the alignment that was asked for', () => {
       dropSets: [],
       align: 16,
       halve: false,
-      groups: 'auto',
+      groups: 'auto' as const,
     };
     for (const { channels } of candidateSplits(config, request)) {
       const width = config.layers[0]?.intermediateSize;
@@ -107,7 +107,7 @@ test('a layer share fixes how many layers go', () => {
       dropSets,
       align: 8,
       halve: true,
-      groups: 'auto',
+      groups: 'auto' as const,
     }).map((split) => split.dropped.length);
   assert.ok(count(0).every((dropped) => dropped === 0));
   assert.ok(count(0.5).every((dropped) => dropped === 1));
