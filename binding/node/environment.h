@@ -59,8 +59,17 @@ struct Environment {
   Napi::FunctionReference tensor_class;
   Napi::FunctionReference mapped_file_class;
 
+  /// Adds to the native bytes that handles hold, and tells the garbage collector when the sum has
+  /// moved by more than a gigabyte: it starts a collection of everything for every 64 MB it hears
+  /// of, while tensors are disposed long before it could help.
+  void account(Napi::BasicEnv env, int64_t bytes);
+
   /// The instance data of `env`.
   static Environment& of(Napi::Env env) { return *env.GetInstanceData<Environment>(); }
+
+ private:
+  int64_t held_bytes_ = 0;
+  int64_t reported_bytes_ = 0;
 };
 
 }  // namespace espalier::node

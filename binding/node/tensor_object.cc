@@ -42,24 +42,25 @@ TensorObject::TensorObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {
   }
   tensor_ = *under_construction;
   napi_type_tag_object(info.Env(), info.This(), &kTensorTag);
-  Napi::MemoryManagement::AdjustExternalMemory(info.Env(), held_bytes(*tensor_));
-  ++Environment::of(info.Env()).live_tensors;
+  Environment& environment = Environment::of(info.Env());
+  ++environment.live_tensors;
+  environment.account(info.Env(), held_bytes(*tensor_));
 }
 
 void TensorObject::Finalize(Napi::BasicEnv env) {
   if (!tensor_) return;
   Environment* environment = env.GetInstanceData<Environment>();
-  if (environment != nullptr) {
-    --environment->live_tensors;
-    ++environment->leaked_tensors;
-  }
-  Napi::MemoryManagement::AdjustExternalMemory(env, -held_bytes(*tensor_));
+  if (environment == nullptr) return;
+  --environment->live_tensors;
+  ++environment->leaked_tensors;
+  environment->account(env, -held_bytes(*tensor_));
 }
 
 void TensorObject::dispose(Napi::Env env) {
   if (!tensor_) return;
-  --Environment::of(env).live_tensors;
-  Napi::MemoryManagement::AdjustExternalMemory(env, -held_bytes(*tensor_));
+  Environment& environment = Environment::of(env);
+  --environment.live_tensors;
+  environment.account(env, -held_bytes(*tensor_));
   tensor_.reset();
 }
 
