@@ -49,7 +49,7 @@ try {
       unit: 'models',
       ...(model === undefined ? {} : { values: { now: model } }),
     });
-  step(0, 'before');
+  step(0, 'the model as it is');
   outcomes.push(await measure('before', model, 0));
   for (const [index, method] of METHODS.entries()) {
     step(index + 1, method);
@@ -72,16 +72,21 @@ try {
 }
 
 const [before, ...after] = outcomes as [Outcome, ...Outcome[]];
+const removed = (outcome: Outcome) => 1 - outcome.parameters / before.parameters;
 const rows = outcomes.map((outcome) => {
   const cells = [
     outcome.method,
     ...outcome.perplexity.map((value) => significant(value)),
     whole(outcome.parameters),
-    outcome === before ? '' : percent(1 - outcome.parameters / before.parameters),
+    outcome === before ? '' : percent(removed(outcome)),
     outcome === before ? '' : duration(outcome.seconds),
   ];
   return outcome.method === 'comp' ? cells.map((cell) => style.bold(cell)) : cells;
 });
+const over = after.filter((outcome) => removed(outcome) > RATIO + 0.02);
+const footnote = over
+  .map(({ method }) => `${method} removes whole layers only, and two are more than a fifth.\n`)
+  .join('');
 const drawing = join(output, 'perplexity.svg');
 await writeFile(drawing, picture(before, after));
 
@@ -99,7 +104,7 @@ ${table(
   ],
   rows,
   style,
-)}
+)}${footnote}
 ${meaning(before, after)}
 
 picture  ${show(drawing)}
