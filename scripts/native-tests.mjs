@@ -1,7 +1,7 @@
 // Builds the native test program in the addon's build folder, or in one of its own with sanitizers.
 import { cpus } from 'node:os';
 import { join } from 'node:path';
-import { readCache } from './cmake-cache.mjs';
+import { discardForeignCache, readCache } from './cmake-cache.mjs';
 import { installPackages } from './native-libraries.mjs';
 import { run, succeeds } from './process.mjs';
 
@@ -13,6 +13,7 @@ import { run, succeeds } from './process.mjs';
  */
 export function buildNativeTests(build = 'build', { defines = [] } = {}) {
   const remedy = 'read the output above';
+  discardForeignCache(build, process.cwd());
   const isNew = readCache(build) === undefined;
   const generator = isNew && succeeds('ninja', ['--version']) ? ['-G', 'Ninja'] : [];
   const variables = defines.map((define) => `-D${define}`);

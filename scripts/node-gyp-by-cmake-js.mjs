@@ -6,7 +6,7 @@ import { copyFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { readCache } from './cmake-cache.mjs';
+import { discardForeignCache, readCache } from './cmake-cache.mjs';
 import { fail, run } from './process.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
@@ -14,6 +14,7 @@ const remedy = 'read the output above';
 const cmakeJs = join(root, 'node_modules', '.bin', 'cmake-js');
 const build = join(process.cwd(), 'build');
 
+discardForeignCache(build, root);
 const configuration = ['-d', root, '-O', build, '--CDESPALIER_BUNDLE=ON', '--silent'];
 run('prebuild', cmakeJs, ['configure', ...configuration], { remedy });
 run('prebuild', 'cmake', ['--build', build, '--parallel', String(cpus().length)], { remedy });

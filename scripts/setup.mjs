@@ -6,6 +6,7 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSy
 import { cpus } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { discardForeignCache } from './cmake-cache.mjs';
 import { ensureNativeLibraries } from './native-libraries.mjs';
 import { fail, run, say } from './process.mjs';
 
@@ -60,6 +61,7 @@ step(
   'build/Release/espalier.node',
   () => {
     ensureNativeLibraries(root);
+    discardForeignCache('build', root);
     const remedy = 'a C++20 compiler (g++ 12 or newer) and CMake 3.20 or newer are needed';
     run('native addon', 'npx', ['cmake-js', 'configure', '--silent'], { remedy });
     run('native addon', 'cmake', ['--build', 'build', '--parallel', String(cpus().length)], {
