@@ -46,7 +46,7 @@ test('without an addon, or with a senseless number of threads, options do not hi
   assert.match((await cli(args, { ESPALIER_PREBUILD: tmpdir() })).stdout, 'processor');
   const { code, stdout } = await cli(['doctor'], { ESPALIER_THREADS: 'many' });
   assert.is(code, 3);
-  assert.match(stdout, /problem: ESPALIER_THREADS must be a whole number/);
+  assert.match(stdout, /problem: ESPALIER_THREADS must be .* got many/);
 });
 
 test('an addon that is no library is a problem with its cause', async () => {

@@ -1,4 +1,12 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { assert, test } from '../harness.js';
 import { temporaryDirectory } from '../temporary-directory.js';
@@ -53,6 +61,21 @@ test('an output that exists is refused without --force', async () => {
   assert.is(code, 1);
   assert.match(stderr, /exists already\n {2}try: .*--force/);
   assert.is(readFileSync(join(output, 'config.json'), 'utf8'), 'mine');
+});
+
+test('the model itself is never replaced, not even through a link and with --force', async () => {
+  const directory = temporaryDirectory();
+  const model = join(directory, 'model');
+  cpSync(MODEL, model, { recursive: true });
+  symlinkSync(model, join(directory, 'link'));
+  const before = readFileSync(join(model, 'model.safetensors'));
+  const { code, stderr } = await cli([
+    ...['prune', model, '--output', join(directory, 'link'), '--calibration', TEXT],
+    ...['--force', '--quiet'],
+  ]);
+  assert.is(code, 2);
+  assert.match(stderr, /is the model that is to be pruned\n {2}try: choose another/);
+  assert.ok(readFileSync(join(model, 'model.safetensors')).equals(before));
 });
 
 test('Ctrl-C saves and ends with 130, --resume ends with the bytes of an undisturbed run', async () => {

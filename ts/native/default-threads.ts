@@ -24,7 +24,10 @@ export interface ThreadChoice {
 export function defaultThreads(variables: NodeJS.ProcessEnv = process.env): ThreadChoice {
   const ours = variables.ESPALIER_THREADS;
   if (ours !== undefined && ours !== '') {
-    return { threads: checkThreads(Number(ours), 'ESPALIER_THREADS'), source: 'ESPALIER_THREADS' };
+    return {
+      threads: checkThreads(Number(ours), 'ESPALIER_THREADS', ours),
+      source: 'ESPALIER_THREADS',
+    };
   }
   const openMp = Number.parseInt(variables.OMP_NUM_THREADS ?? '', 10);
   if (openMp >= 1 && openMp <= MAX_THREADS) return { threads: openMp, source: 'OMP_NUM_THREADS' };
@@ -37,15 +40,19 @@ export function defaultThreads(variables: NodeJS.ProcessEnv = process.env): Thre
 }
 
 /**
- * Passes a number of threads through, or refuses it.
+ * Passes a number of threads through, or refuses it by its name and as it was written.
  * @throws EspalierError `CONFIG` unless it is a whole number from 1 to 1024
  */
-export function checkThreads(threads: number, name = 'threads'): number {
+export function checkThreads(
+  threads: number,
+  name = 'threads',
+  shown: number | string = threads,
+): number {
   if (Number.isInteger(threads) && threads >= 1 && threads <= MAX_THREADS) return threads;
   throw new EspalierError(
     'CONFIG',
-    `${name} must be a whole number from 1 to ${MAX_THREADS}, got ${threads}`,
-    { details: { option: name, value: threads } },
+    `${name} must be a whole number from 1 to ${MAX_THREADS}, got ${shown}`,
+    { details: { option: name, value: shown } },
   );
 }
 
