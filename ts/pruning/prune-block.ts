@@ -1,106 +1,21 @@
-import type { Random } from '../common/random.js';
-import type { ModelConfig } from '../formats/model-config.js';
 import { applyLinear } from '../models/apply-linear.js';
-import {
-  type LayerWeights,
-  type LinearWeights,
-  namedLayerTensors,
-} from '../models/layer-weights.js';
+import { type LayerWeights, namedLayerTensors } from '../models/layer-weights.js';
 import { add } from '../ops/add.js';
 import { rmsNorm } from '../ops/rms-norm.js';
-import { scale } from '../ops/scale.js';
-import { subtract } from '../ops/subtract.js';
 import { keep, scope } from '../tensor/scope.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { ActivationMoments } from './activation-moments.js';
-import { meanBias } from './mean-bias.js';
-import { broadcastBias } from './broadcast-bias.js';
-import type { CalibrationChunk } from './calibration-chunks.js';
+import type { ActivationMoments } from './activation-moments.js';
+import type { BlockReport, BlockTask } from './block-task.js';
 import { refitWeights } from './damped-refit.js';
-import type { LayerBlock } from './layer-block.js';
-import { foldMask, tuneMask } from './mask-tuning.js';
+import { flatRows, withoutBias } from './flat-rows.js';
+import { consumerInputs, observeConsumer, observeTargets } from './observe-consumer.js';
+import { recoverConsumer } from './recover-consumer.js';
 import { RegressionStatistics } from './regression-statistics.js';
-import { needsGram, needsMoments, type ScoreMetric } from './score-metrics.js';
+import { needsGram } from './score-metrics.js';
 import { narrow, type Selection, selectUnits } from './select-units.js';
 import { settled } from './settle.js';
 import { sliceBlock } from './slice-block.js';
-import { streamFactors } from './stream-factors.js';
 import { unitScores } from './unit-scores.js';
-
-/** How the kept weights make up for the removed ones. */
-export type Recovery = 'refit' | 'lstsq' | 'mask' | 'none';
-
-/** How a block is pruned; the defaults stand with the options of `prune`. */
-export interface BlockMethod {
-  metric: ScoreMetric;
-  recover: Recovery;
-  /** Choices of λ for least squares, in units of the mean diagonal. */
-  dampings: readonly number[];
-  /** λ of scores, in units of the mean diagonal. */
-  scoreDamping: number;
-  /** γ of `blend`. */
-  blend: number;
-  /** λ of mask tuning, in units of the mean diagonal. */
-  maskDamping: number;
-  /** A mask with larger values is rejected. */
-  maskLimit: number;
-  /** Share of the units that is removed between two scorings. */
-  increment: number;
-  /** A consumer with more inputs is scored once, whatever the increment. */
-  maxRescoredWidth: number;
-  /** Stop a block before the variance of its tuned mask exceeds this. */
-  maxMaskVariance?: number;
-  /** Weigh every position by 1 / rms of the teacher's stream, as the next norm does. */
-  weighPositions: boolean;
-  /** Solve accepted weights once more with the held-out windows. */
-  useHeldOut: boolean;
-  /** Give the consumer a bias that stands for the mean of what was removed. */
-  compensateBias: boolean;
-}
-
-/** The residual streams of the unpruned model and of the pruned one, chunk by chunk. */
-export interface Streams {
-  config: ModelConfig;
-  frequencies: Tensor;
-  chunks: readonly CalibrationChunk[];
-  /** f32 [windows, window, hidden] each. */
-  teacher: Tensor[];
-  student: Tensor[];
-  /** Whether the student may differ from the teacher. */
-  drifted: boolean;
-}
-
-/** What shall stay of a block: so many units, or these. */
-export type KeepUnits = number | readonly number[];
-
-/** What was done to a block. */
-export interface BlockReport {
-  units: number;
-  kept: number;
-  /** Variance of the tuned mask, where it was tuned. */
-  maskVariance?: number;
-  /** Squared error on held-out rows after ÷ before re-solving the consumer. */
-  consumerErrorRatio?: number;
-  /** λ chosen for the consumer, and for the producers. */
-  consumerDamping?: number;
-  producerDampings?: (number | undefined)[];
-}
-
-/** Everything that {@link pruneBlock} works with. */
-export interface BlockTask {
-  block: LayerBlock;
-  streams: Streams;
-  /** The unpruned layer. */
-  dense: LayerWeights;
-  /** The layer as far as it is pruned; it may share tensors with the dense one. */
-  layer: LayerWeights;
-  keep: KeepUnits;
-  /** A block that stops early stops at a multiple of this many removed units. */
-  granularity: number;
-  method: BlockMethod;
-  random: Random;
-  signal?: AbortSignal;
-}
 
 /**
  * Prunes one block of a layer and takes both streams through it: the teacher through the dense block,
@@ -124,15 +39,24 @@ export async function pruneBlock(
     await advanceStudent(task, refitted);
     return { layer: refitted, report };
   }
-  const { statistics, moments } = await observeConsumer(task, refitted);
+  disposeProducers(task, refitted);
+  const late = observesLate(task, refitted);
+  const { statistics, moments } = await observeConsumer(task, refitted, !late);
   let selection: Selection | undefined;
   try {
     selection = await choose(task, refitted, statistics, moments, target);
     report.kept = selection.kept.length;
     if (selection.maskVariance !== undefined) report.maskVariance = selection.maskVariance;
-    const consumer = await recover(task, refitted, selection, moments, report);
-    const pruned = sliceBlock(streams.config, block, refitted, selection.kept, consumer);
-    disposeReplaced(refitted, [pruned, task.dense]);
+    const { consumer: whole } = block.weights(refitted);
+    const bare = sliceBlock(streams.config, block, refitted, selection.kept, {
+      ...whole,
+      weight: selection.consumer,
+    });
+    disposeReplaced(refitted, [bare, task.dense]);
+    if (late) await observeTargets(task, bare, selection.statistics);
+    const consumer = await recoverConsumer(task, whole, selection, moments, report);
+    const { producers } = block.weights(bare);
+    const pruned = block.replace(bare, { producers, consumer }, selection.kept.length);
     streams.drifted = true;
     await advanceStudent(task, pruned);
     return { layer: pruned, report };
@@ -140,6 +64,25 @@ export async function pruneBlock(
     (selection?.statistics ?? statistics).dispose();
     moments?.dispose();
   }
+}
+
+/**
+ * Whether the wanted outputs are looked at only after the units are chosen: that takes another pass,
+ * but the largest Gram matrix and its factor then have the memory to themselves.
+ */
+function observesLate({ block, method }: BlockTask, layer: LayerWeights): boolean {
+  const inputs = block.weights(layer).consumer.weight.shape[1] ?? 0;
+  return (
+    inputs > method.maxWidthAtOnce &&
+    method.recover !== 'none' &&
+    method.maxMaskVariance === undefined
+  );
+}
+
+/** Lets go of the dense producers once the teacher has passed and re-solved ones stand in for them. */
+function disposeProducers({ block, dense }: BlockTask, layer: LayerWeights): void {
+  const used = new Set(block.weights(layer).producers.map(({ weight }) => weight));
+  for (const { weight } of block.weights(dense).producers) if (!used.has(weight)) weight.dispose();
 }
 
 /**
@@ -169,8 +112,12 @@ async function advanceTeacher(
       const normed = rmsNorm(x, block.norm(dense), config.rmsNormEps);
       const outputs = producers.map((producer) => applyLinear(producer, normed));
       if (statistics !== undefined) {
-        const inputs = rows(rmsNorm(student[i] as Tensor, block.norm(layer), config.rmsNormEps));
-        const targets = outputs.map((output, j) => withoutBias(rows(output), producers[j]?.bias));
+        const inputs = flatRows(
+          rmsNorm(student[i] as Tensor, block.norm(layer), config.rmsNormEps),
+        );
+        const targets = outputs.map((output, j) =>
+          withoutBias(flatRows(output), producers[j]?.bias),
+        );
         statistics.add(inputs, targets, chunk.heldOut);
       }
       return keep(
@@ -204,47 +151,6 @@ async function refitProducers(
   } finally {
     statistics.dispose();
   }
-}
-
-/** The student's inputs of the consumer, and what the consumer shall give. */
-async function observeConsumer(
-  { block, streams, method, signal }: BlockTask,
-  layer: LayerWeights,
-): Promise<{ statistics: RegressionStatistics; moments: ActivationMoments | undefined }> {
-  const { config, chunks, teacher, student } = streams;
-  const statistics = new RegressionStatistics();
-  const wantsGram = needsGram(method.metric) || method.recover !== 'none';
-  const wantsMoments = needsMoments(method.metric) || method.compensateBias;
-  const moments = wantsMoments ? new ActivationMoments() : undefined;
-  const { consumer } = block.weights(layer);
-  for (const [i, chunk] of chunks.entries()) {
-    const target = teacher[i] as Tensor;
-    const weighs = wantsGram && method.weighPositions;
-    const factors = weighs ? await streamFactors(target, config.rmsNormEps, signal) : undefined;
-    scope(() => {
-      const inputs = rows(consumerInputs(block, streams, layer, student[i] as Tensor));
-      if (!chunk.heldOut) moments?.add(inputs);
-      if (!wantsGram) return;
-      const wanted = withoutBias(rows(subtract(target, student[i] as Tensor)), consumer.bias);
-      const weigh = (x: Tensor) =>
-        factors === undefined ? x : scale(x, factors, { axis: 'rows' });
-      statistics.add(weigh(inputs), [weigh(wanted)], chunk.heldOut);
-    });
-    factors?.dispose();
-    if (statistics.gram !== undefined) await settled(statistics.gram, signal);
-  }
-  return { statistics, moments };
-}
-
-function consumerInputs(
-  block: LayerBlock,
-  { config, frequencies }: Streams,
-  layer: LayerWeights,
-  x: Tensor,
-): Tensor {
-  const normed = rmsNorm(x, block.norm(layer), config.rmsNormEps);
-  const outputs = block.weights(layer).producers.map((producer) => applyLinear(producer, normed));
-  return block.combine(config, layer, outputs, frequencies);
 }
 
 async function choose(
@@ -297,46 +203,6 @@ async function choose(
   });
 }
 
-/** The consumer for the kept columns, made up for what was removed. */
-async function recover(
-  { block, method, signal }: BlockTask,
-  layer: LayerWeights,
-  { kept, consumer: weight, statistics }: Selection,
-  moments: ActivationMoments | undefined,
-  report: BlockReport,
-): Promise<LinearWeights> {
-  const { consumer } = block.weights(layer);
-  const result: LinearWeights = { ...consumer, weight };
-  if (method.recover === 'mask') {
-    const options = { damping: method.maskDamping, limit: method.maskLimit };
-    const mask = await tuneMask(
-      weight,
-      statistics,
-      signal === undefined ? options : { ...options, signal },
-    );
-    if (mask !== undefined) report.maskVariance = mask.variance;
-    const folded = mask && (await foldMask(weight, statistics, mask, signal));
-    report.consumerErrorRatio = folded?.errorRatio ?? 1;
-    if (folded !== undefined) result.weight = folded.weight;
-  } else if (method.recover !== 'none') {
-    const { dampings, useHeldOut } = method;
-    const [refit] = await refitWeights([weight], statistics, {
-      dampings,
-      useHeldOut,
-      ...(signal === undefined ? {} : { signal }),
-    });
-    report.consumerErrorRatio = refit?.errorRatio ?? 1;
-    if (refit?.damping !== undefined) report.consumerDamping = refit.damping;
-    if (refit?.weight !== undefined) result.weight = refit.weight;
-  }
-  if (result.weight !== weight && weight !== consumer.weight) weight.dispose();
-  if (method.compensateBias && moments !== undefined) {
-    const columns = (consumer.weight.shape[1] ?? 0) / block.units(layer);
-    result.bias = await meanBias(consumer, kept, columns, moments, signal);
-  }
-  return result;
-}
-
 /** Takes the student through the block. */
 async function advanceStudent(
   { block, streams, signal }: Pick<BlockTask, 'block' | 'streams' | 'signal'>,
@@ -359,16 +225,6 @@ async function advanceStudent(
 export function disposeReplaced(old: LayerWeights, others: readonly LayerWeights[]): void {
   const used = new Set(others.flatMap((layer) => [...namedLayerTensors(layer).values()]));
   for (const tensor of namedLayerTensors(old).values()) if (!used.has(tensor)) tensor.dispose();
-}
-
-/** [batch, sequence, width] as [rows, width]. */
-function rows(x: Tensor): Tensor {
-  const width = x.shape.at(-1) ?? 0;
-  return x.reshape([width === 0 ? 0 : x.size / width, width]);
-}
-
-function withoutBias(x: Tensor, bias: Tensor | undefined): Tensor {
-  return bias === undefined ? x : subtract(x, broadcastBias(bias, x.shape[0] ?? 0));
 }
 
 function share(tensor: Tensor): Tensor {

@@ -40,9 +40,20 @@ export class RegressionStatistics {
     this.#accumulate(inputs, targets);
   }
 
+  /** Adds the wanted outputs of rows whose inputs have been added without. */
+  addTargets(inputs: Tensor, targets: readonly Tensor[], heldOut: boolean): void {
+    if (heldOut) this.add(inputs, targets, true);
+    else this.#accumulateCross(inputs, targets);
+  }
+
   #accumulate(inputs: Tensor, targets: readonly Tensor[]): void {
-    const { gram: sum, cross } = this;
+    const { gram: sum } = this;
     this.gram = keep(sum === undefined ? gram(inputs) : gram(inputs, { into: sum }));
+    this.#accumulateCross(inputs, targets);
+  }
+
+  #accumulateCross(inputs: Tensor, targets: readonly Tensor[]): void {
+    const { cross } = this;
     this.cross = targets.map((target, i) => {
       const into = cross[i];
       return keep(gram(inputs, into === undefined ? { y: target } : { y: target, into }));

@@ -1,8 +1,11 @@
-import type { BlockMethod } from '../../pruning/prune-block.js';
+import type { BlockMethod } from '../../pruning/block-task.js';
 import type { ResolvedPruneOptions } from './prune-options.js';
 
 /** A consumer with more inputs is scored once: every scoring is a factorisation of that size. */
 const MAX_RESCORED_WIDTH = 2048;
+
+/** A consumer with more inputs is looked at in two passes: its Gram matrix takes 128 MiB and more. */
+const MAX_WIDTH_AT_ONCE = 4096;
 
 /** How a method of `prune` treats the blocks of a layer; baselines recover nothing. */
 export function blockMethod(options: ResolvedPruneOptions): BlockMethod {
@@ -18,6 +21,7 @@ export function blockMethod(options: ResolvedPruneOptions): BlockMethod {
     maskLimit: options.maskLimit,
     increment: options.increment,
     maxRescoredWidth: MAX_RESCORED_WIDTH,
+    maxWidthAtOnce: MAX_WIDTH_AT_ONCE,
     ...(ours && options.shape === 'per-layer' ? { maxMaskVariance: options.maxMaskVariance } : {}),
     weighPositions: ours,
     useHeldOut: true,

@@ -1,7 +1,7 @@
 import { EspalierError } from '../../common/errors.js';
 import { type Calibration, thinCalibration } from '../../pruning/calibration.js';
 import { calibrationChunks, disposeChunks } from '../../pruning/calibration-chunks.js';
-import type { BlockMethod } from '../../pruning/prune-block.js';
+import type { BlockMethod } from '../../pruning/block-task.js';
 import { candidateSplits, layersOnly } from './candidate-splits.js';
 import { modelParameters } from './parameter-budget.js';
 import type { ResolvedPruneOptions } from './prune-options.js';

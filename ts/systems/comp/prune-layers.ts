@@ -3,15 +3,8 @@ import { layerForward } from '../../models/layer-forward.js';
 import { disposeLayer, type LayerWeights, loadLayer } from '../../models/layer-weights.js';
 import { embedChunks } from '../../pruning/calibration-chunks.js';
 import { LAYER_BLOCKS } from '../../pruning/layer-block.js';
-import {
-  type BlockMethod,
-  type BlockReport,
-  disposeReplaced,
-  type KeepUnits,
-  pruneBlock,
-  replayBlock,
-  type Streams,
-} from '../../pruning/prune-block.js';
+import type { BlockMethod, BlockReport, KeepUnits, Streams } from '../../pruning/block-task.js';
+import { disposeReplaced, pruneBlock, replayBlock } from '../../pruning/prune-block.js';
 import { settled } from '../../pruning/settle.js';
 import { meanDivergence } from './mean-divergence.js';
 import { meanLoss } from './mean-loss.js';

@@ -3,6 +3,7 @@ import { Tokenizer } from '../../data/tokenizer.js';
 import type { ModelConfig } from '../../formats/model-config.js';
 import type { OutputDirectory } from '../../formats/output-directory.js';
 import { writeRunRecord } from '../../formats/run-record.js';
+import { native } from '../../native/addon.js';
 import type { Checkpoint } from '../../models/checkpoint.js';
 import type { LayerWeights } from '../../models/layer-weights.js';
 import { loadOuter, disposeOuter } from '../../models/outer-weights.js';
@@ -32,6 +33,13 @@ import type { Workbench } from './workbench.js';
 
 /** Bytes that the widest intermediate tensor of a chunk may take. */
 const CHUNK_BYTES = 32 << 20;
+
+/** From this many floats per token in one tensor on, memory goes before time. */
+const WIDE = 4096;
+
+/** Freed memory that is kept for reuse: by default, and while a wide model is pruned. */
+const DEFAULT_CACHE_BYTES = 256 << 20;
+const WIDE_CACHE_BYTES = 16 << 20;
 
 /** What a run of `prune` was started with. */
 export interface PruneRunSetup extends LongOperationOptions {
@@ -68,6 +76,9 @@ export class PruneRun {
     const partial = await PartialResult.open(output.path, fingerprint);
     const calibration = await this.#calibrate();
     const bench = this.#bench(calibration);
+    const wide = widestLayer(bench.config) >= WIDE;
+    // Freed blocks of such sizes are seldom asked for again soon.
+    if (wide) native().setCacheLimit(WIDE_CACHE_BYTES);
     try {
       const decisions = await this.#decide(bench, calibration, partial);
       const { loss, reports } = await this.#pruneAll(bench, decisions.plan, partial);
@@ -84,6 +95,7 @@ export class PruneRun {
       await partial.clear();
       return result;
     } finally {
+      if (wide) native().setCacheLimit(DEFAULT_CACHE_BYTES);
       disposeChunks(bench.chunks);
       disposeOuter(bench.outer);
       bench.frequencies.dispose();

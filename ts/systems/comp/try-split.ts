@@ -1,4 +1,4 @@
-import type { BlockMethod } from '../../pruning/prune-block.js';
+import type { BlockMethod } from '../../pruning/block-task.js';
 import { pruneLayers } from './prune-layers.js';
 import type { Split } from './split.js';
 import type { Workbench } from './workbench.js';
