@@ -90,6 +90,7 @@ test('Ctrl-C saves and ends with 130, --resume ends with the bytes of an undistu
   const { code, stderr } = await finish(child);
   assert.is(code, 130, stderr);
   assert.match(stderr, /stopping; press Ctrl-C again/);
+  assert.match(stderr, /error: interrupted\n {2}try: the same command with --resume/);
   assert.equal(readdirSync(directory).sort(), ['resumed.partial', 'whole']);
 
   const again = await cli(pruneArguments(resumed, '--resume'));

@@ -65,6 +65,7 @@ export function addPrune(program: Command, run: RunVerb): void {
     .action((model: string, flags: CommonFlags & PruneOptions) =>
       run(flags, {
         computes: true,
+        afterInterrupt: 'the same command with --resume goes on where this one stopped',
         work: (long) => prune(model, { ...pruneOptions(flags), ...long }),
         text: pruneText,
         warnings: (result) => result.warnings,

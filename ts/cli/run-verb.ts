@@ -1,3 +1,4 @@
+import { EspalierError } from '../common/errors.js';
 import type { LongOperationOptions, ProgressEvent } from '../common/events.js';
 import { setThreads } from '../native/threads.js';
 import type { CommonFlags } from './common-flags.js';
@@ -20,6 +21,8 @@ export interface Verb<R> {
   document?(result: R): unknown;
   /** What the user should know about a result that was reached all the same. */
   warnings?(result: R): readonly string[];
+  /** What to do after an interrupt; default: run the command again. */
+  afterInterrupt?: string;
   /** The exit code of a result; default 0. */
   exitCode?(result: R): ExitCode;
 }
@@ -70,8 +73,9 @@ export async function runVerb<R>(
     else if (flags.json === true) out.write(`${JSON.stringify(document, undefined, 2)}\n`);
     else out.write(verb.text(result, styleFor(out.colour)));
     return verb.exitCode?.(result) ?? EXIT.done;
-  } catch (error) {
+  } catch (thrown) {
     progress.close();
+    const error = interrupt.fired ? interrupted(thrown, verb.afterInterrupt) : thrown;
     const failure = errorDocument(error);
     if (flags.jsonStream === true) emit({ event: 'error', error: failure });
     else if (flags.json === true) emit({ error: failure });
@@ -81,6 +85,15 @@ export async function runVerb<R>(
   } finally {
     interrupt.close();
   }
+}
+
+/** Says what to do after an interrupt, where that was why the work ended. */
+function interrupted(error: unknown, remedy: string | undefined): unknown {
+  if (!(error instanceof EspalierError) || error.code !== 'ABORTED') return error;
+  return new EspalierError('ABORTED', 'interrupted', {
+    ...(remedy === undefined ? {} : { remedy }),
+    cause: error,
+  });
 }
 
 const SILENT: Progress = { report() {}, note() {}, close() {} };
