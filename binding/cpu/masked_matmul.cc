@@ -95,7 +95,7 @@ class GatheredProduct {
       const ConstView& source = a_.x;
 #pragma omp parallel for schedule(static) if (count * width() > 16384)
       for (int64_t m = 0; m < count; ++m) {
-        pack_row(x + m * source.shape.columns(), DType::f32, nullptr, columns_, 0, width(),
+        pack_row({.weights = x + m * source.shape.columns()}, {}, DType::f32, columns_, 0, width(),
                  buffers.x + m * stride_);
       }
       x = buffers.x;
@@ -161,14 +161,18 @@ class GatheredProduct {
     return {};
   }
 
+  // The i-th kept row.
+  [[nodiscard]] WeightRow weight_row(int64_t i) const {
+    const int64_t start = row(i) * a_.weight.shape[1];
+    return {.weights = weight_at(a_.weight.data, a_.weight.dtype, start),
+            .mask = a_.mask.given() ? a_.mask.as<uint8_t>() + start : nullptr};
+  }
+
   void pack(int64_t i, int64_t rows, int64_t begin, int64_t end, float* target) const {
-    const int64_t k = a_.weight.shape[1];
 #pragma omp parallel for schedule(static) if (rows * (end - begin) > 16384)
     for (int64_t r = 0; r < rows; ++r) {
-      const int64_t start = row(i + r) * k;
-      pack_row(weight_at(a_.weight.data, a_.weight.dtype, start), a_.weight.dtype,
-               a_.mask.given() ? a_.mask.as<uint8_t>() + start : nullptr, columns_, begin, end,
-               target + r * kPackColumns);
+      pack_row(weight_row(i + r), r + 1 < rows ? weight_row(i + r + 1) : WeightRow{},
+               a_.weight.dtype, columns_, begin, end, target + r * kPackColumns);
     }
   }
 

@@ -7,6 +7,7 @@
 //
 #include "binding/cpu/load_weight.h"
 #include "binding/cpu/pack_weight.h"
+#include "hwy/cache_control.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace espalier::cpu::HWY_NAMESPACE {
@@ -22,13 +23,16 @@ HWY_INLINE hn::Mask<D> load_mask(D d, const uint8_t* bytes) {
 }
 
 template <class W>
-void pack_typed(const W* row, const uint8_t* mask, const ColumnSelection& columns, int64_t begin,
-                int64_t end, float* target) {
+void pack_typed(const W* row, const uint8_t* mask, const WeightRow& next,
+                const ColumnSelection& columns, int64_t begin, int64_t end, float* target) {
   const hn::ScalableTag<float> d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const auto* next_row = static_cast<const W*>(next.weights);
   const auto load = [&](int64_t c) HWY_ATTR {
-    const auto v = load_weight(d, row + c);
-    return mask == nullptr ? v : hn::IfThenElseZero(load_mask(d, mask + c), v);
+    if (next_row != nullptr) hwy::Prefetch(next_row + c);
+    if (mask == nullptr) return load_weight(d, row + c);
+    if (next.mask != nullptr) hwy::Prefetch(next.mask + c);
+    return hn::IfThenElseZero(load_mask(d, mask + c), load_weight(d, row + c));
   };
   const auto load_one = [&](int64_t c) HWY_ATTR {
     return mask == nullptr || mask[c] != 0 ? load_weight_scalar(row + c) : 0.0F;
@@ -51,10 +55,10 @@ void pack_typed(const W* row, const uint8_t* mask, const ColumnSelection& column
   for (; i < end; ++i) target[i - begin] = load_one(columns.list[i]);
 }
 
-void pack_row(const void* row, DType dtype, const uint8_t* mask, const ColumnSelection& columns,
-              int64_t begin, int64_t end, float* target) {
-  with_weight_type(row, dtype, [&](const auto* weight) {
-    pack_typed(weight, mask, columns, begin, end, target);
+void pack_row(const WeightRow& row, const WeightRow& next, DType dtype,
+              const ColumnSelection& columns, int64_t begin, int64_t end, float* target) {
+  with_weight_type(row.weights, dtype, [&](const auto* weights) {
+    pack_typed(weights, row.mask, next, columns, begin, end, target);
   });
 }
 
@@ -67,9 +71,9 @@ namespace espalier::cpu {
 
 HWY_EXPORT(pack_row);
 
-void pack_row(const void* row, DType dtype, const uint8_t* mask, const ColumnSelection& columns,
-              int64_t begin, int64_t end, float* target) {
-  HWY_DYNAMIC_DISPATCH(pack_row)(row, dtype, mask, columns, begin, end, target);
+void pack_row(const WeightRow& row, const WeightRow& next, DType dtype,
+              const ColumnSelection& columns, int64_t begin, int64_t end, float* target) {
+  HWY_DYNAMIC_DISPATCH(pack_row)(row, next, dtype, columns, begin, end, target);
 }
 
 }  // namespace espalier::cpu

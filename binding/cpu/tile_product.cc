@@ -98,7 +98,7 @@ class TileProduct {
                  .c = a_.output.as<float>() + row,
                  .ldc = n_,
                  .accumulate = accumulate};
-    if (full && a_.weight.dtype == DType::f32) return gemm(product);
+    if (full && a_.weight.dtype == DType::f32 && product.k == k_) return gemm(product);
     product.b = panel_;
     product.ldb = kPackColumns;
     for (int64_t c = columns.begin; c < columns.end; c += kPackColumns) {
@@ -112,13 +112,17 @@ class TileProduct {
     return {};
   }
 
+  [[nodiscard]] WeightRow weight_row(int64_t row, bool full) const {
+    return {.weights = weight_at(a_.weight.data, a_.weight.dtype, row * k_),
+            .mask = full ? nullptr : a_.mask.as<uint8_t>() + row * k_};
+  }
+
   void pack(int64_t row, int64_t rows, Columns columns, bool full) {
     const ColumnSelection all{.width = k_, .count = k_};
 #pragma omp parallel for schedule(static) if (rows * (columns.end - columns.begin) > 16384)
     for (int64_t r = 0; r < rows; ++r) {
-      const int64_t start = (row + r) * k_;
-      pack_row(weight_at(a_.weight.data, a_.weight.dtype, start), a_.weight.dtype,
-               full ? nullptr : a_.mask.as<uint8_t>() + start, all, columns.begin, columns.end,
+      const WeightRow next = r + 1 < rows ? weight_row(row + r + 1, full) : WeightRow{};
+      pack_row(weight_row(row + r, full), next, a_.weight.dtype, all, columns.begin, columns.end,
                panel_ + r * kPackColumns);
     }
   }
