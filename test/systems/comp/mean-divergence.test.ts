@@ -34,7 +34,7 @@ for (const model of ['llama-gqa', 'llama-bf16']) {
         return Tensor.from(data, [windows, 6, config.hiddenSize]);
       });
     const outer = loadOuter(checkpoint);
-    const bench = { checkpoint, config, outer, frequencies: Tensor.zeros([1]), chunks };
+    const bench = { checkpoint, config, frequencies: Tensor.zeros([1]), chunks };
     const [teacher, student] = [streams(), streams()];
     let expected = 0;
     for (const [i, { heldOut }] of chunks.entries()) {

@@ -2,7 +2,6 @@ import { layerForward } from '../../models/layer-forward.js';
 import { disposeLayer, loadLayer } from '../../models/layer-weights.js';
 import { ActivationMoments } from '../../pruning/activation-moments.js';
 import { fluctuationScores } from '../../pruning/baseline-scores.js';
-import { embedChunks } from '../../pruning/calibration-chunks.js';
 import { LAYER_BLOCKS } from '../../pruning/layer-block.js';
 import { RegressionStatistics } from '../../pruning/regression-statistics.js';
 import { Random } from '../../common/random.js';
@@ -10,7 +9,7 @@ import { settled } from '../../pruning/settle.js';
 import { scope } from '../../tensor/scope.js';
 import type { Tensor } from '../../tensor/tensor.js';
 import { channelParameters, groupParameters, modelParameters } from './parameter-budget.js';
-import type { Workbench } from './workbench.js';
+import { embeddedChunks, type Workbench } from './workbench.js';
 
 /** A unit that the global threshold decides on. */
 interface Candidate {
@@ -91,7 +90,7 @@ async function modelFluctuations(
 ): Promise<{ layer: number; block: 'attention' | 'mlp'; scores: Float64Array }[]> {
   const { checkpoint, config, frequencies, chunks, signal } = bench;
   const result: Awaited<ReturnType<typeof modelFluctuations>> = [];
-  let stream = embedChunks(chunks, bench.outer.embedding);
+  let stream = embeddedChunks(bench);
   for (const [i] of config.layers.entries()) {
     const layer = loadLayer(checkpoint, i);
     const moments = { attention: new ActivationMoments(), mlp: new ActivationMoments() };

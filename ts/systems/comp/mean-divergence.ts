@@ -9,7 +9,7 @@ import { sumColumns } from '../../ops/sum-columns.js';
 import { settleNumber } from '../../pruning/settle.js';
 import { scope } from '../../tensor/scope.js';
 import type { Tensor } from '../../tensor/tensor.js';
-import type { Workbench } from './workbench.js';
+import { type Workbench, withOuter } from './workbench.js';
 
 /**
  * Mean Kullback-Leibler divergence, in nats per position, of the next-token distributions of the
@@ -23,44 +23,47 @@ import type { Workbench } from './workbench.js';
  * @param student the same of the pruned model
  */
 export async function meanDivergence(
-  { config, outer, chunks, signal }: Workbench,
+  bench: Workbench,
   teacher: readonly Tensor[],
   student: readonly Tensor[],
 ): Promise<number> {
+  const { config, chunks, signal } = bench;
   const judged = chunks.some(({ heldOut }) => heldOut);
   const { vocabSize, hiddenSize, rmsNormEps } = config;
   let total = 0;
   let positions = 0;
-  for (const [i, chunk] of chunks.entries()) {
-    if (judged && !chunk.heldOut) continue;
-    const difference = scope(() => {
-      const head = outer.head.dtype === 'f32' ? outer.head : cast(outer.head, 'f32');
-      const rows = chunk.ids.size;
-      const final = (stream: Tensor) =>
-        rmsNorm(stream, outer.finalNorm, rmsNormEps).reshape([rows, hiddenSize]);
-      const [t, s] = [final(teacher[i] as Tensor), final(student[i] as Tensor)];
-      const table = head.reshape([1, vocabSize, 1, hiddenSize]);
-      const expected = attention(t.reshape([1, rows, 1, hiddenSize]), table, table, {
-        causal: false,
-        scale: 1,
-      }).reshape([rows, hiddenSize]);
-      const targets = chunk.ids.reshape([rows]);
-      const offset = subtract(embedding(targets, head), expected);
-      const crossOf = (hidden: Tensor) => {
-        const losses = crossEntropy(hidden, head, targets);
-        return [
-          sumColumns(losses.reshape([1, rows])),
-          sumColumns(multiply(hidden, offset).reshape([1, rows * hiddenSize])),
-        ] as const;
-      };
-      return [...crossOf(s), ...crossOf(t)];
-    });
-    const [lossS, shiftS, lossT, shiftT] = await Promise.all(
-      difference.map((sum) => settleNumber(sum, signal)),
-    );
-    for (const sum of difference) sum.dispose();
-    total += (lossS as number) + (shiftS as number) - (lossT as number) - (shiftT as number);
-    positions += chunk.ids.size;
-  }
+  await withOuter(bench, async (outer) => {
+    for (const [i, chunk] of chunks.entries()) {
+      if (judged && !chunk.heldOut) continue;
+      const difference = scope(() => {
+        const head = outer.head.dtype === 'f32' ? outer.head : cast(outer.head, 'f32');
+        const rows = chunk.ids.size;
+        const final = (stream: Tensor) =>
+          rmsNorm(stream, outer.finalNorm, rmsNormEps).reshape([rows, hiddenSize]);
+        const [t, s] = [final(teacher[i] as Tensor), final(student[i] as Tensor)];
+        const table = head.reshape([1, vocabSize, 1, hiddenSize]);
+        const expected = attention(t.reshape([1, rows, 1, hiddenSize]), table, table, {
+          causal: false,
+          scale: 1,
+        }).reshape([rows, hiddenSize]);
+        const targets = chunk.ids.reshape([rows]);
+        const offset = subtract(embedding(targets, head), expected);
+        const crossOf = (hidden: Tensor) => {
+          const losses = crossEntropy(hidden, head, targets);
+          return [
+            sumColumns(losses.reshape([1, rows])),
+            sumColumns(multiply(hidden, offset).reshape([1, rows * hiddenSize])),
+          ] as const;
+        };
+        return [...crossOf(s), ...crossOf(t)];
+      });
+      const [lossS, shiftS, lossT, shiftT] = await Promise.all(
+        difference.map((sum) => settleNumber(sum, signal)),
+      );
+      for (const sum of difference) sum.dispose();
+      total += (lossS as number) + (shiftS as number) - (lossT as number) - (shiftT as number);
+      positions += chunk.ids.size;
+    }
+  });
   return total / positions;
 }

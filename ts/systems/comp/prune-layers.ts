@@ -1,14 +1,13 @@
 import { Random } from '../../common/random.js';
 import { layerForward } from '../../models/layer-forward.js';
 import { disposeLayer, type LayerWeights, loadLayer } from '../../models/layer-weights.js';
-import { embedChunks } from '../../pruning/calibration-chunks.js';
 import { LAYER_BLOCKS } from '../../pruning/layer-block.js';
 import type { BlockMethod, BlockReport, KeepUnits, Streams } from '../../pruning/block-task.js';
 import { disposeReplaced, pruneBlock, replayBlock } from '../../pruning/prune-block.js';
 import { settled } from '../../pruning/settle.js';
 import { meanDivergence } from './mean-divergence.js';
 import { meanLoss } from './mean-loss.js';
-import type { Workbench } from './workbench.js';
+import { embeddedChunks, type Workbench } from './workbench.js';
 
 /** What shall stay of a layer. */
 export interface LayerPlan {
@@ -56,8 +55,8 @@ export interface PruneOutcome {
  * Takes the two streams through all layers, pruning each on its way; one layer is in memory at a time.
  */
 export async function pruneLayers(bench: Workbench, pass: PrunePass): Promise<PruneOutcome> {
-  const { checkpoint, config, frequencies, chunks, outer, signal } = bench;
-  const teacher = embedChunks(chunks, outer.embedding);
+  const { checkpoint, config, frequencies, chunks, signal } = bench;
+  const teacher = embeddedChunks(bench);
   const student = teacher.map((x) => x.reshape(x.shape));
   const streams: Streams = { config, frequencies, chunks, teacher, student, drifted: false };
   const reports: LayerReport[] = [];

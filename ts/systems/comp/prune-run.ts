@@ -6,7 +6,6 @@ import { writeRunRecord } from '../../formats/run-record.js';
 import { native } from '../../native/addon.js';
 import type { Checkpoint } from '../../models/checkpoint.js';
 import type { LayerWeights } from '../../models/layer-weights.js';
-import { loadOuter, disposeOuter } from '../../models/outer-weights.js';
 import { ropeFrequencies } from '../../models/rope-frequencies.js';
 import { type Calibration, drawCalibration } from '../../pruning/calibration.js';
 import { calibrationChunks, disposeChunks } from '../../pruning/calibration-chunks.js';
@@ -97,7 +96,6 @@ export class PruneRun {
     } finally {
       if (wide) native().setCacheLimit(DEFAULT_CACHE_BYTES);
       disposeChunks(bench.chunks);
-      disposeOuter(bench.outer);
       bench.frequencies.dispose();
     }
   }
@@ -140,7 +138,6 @@ export class PruneRun {
     return {
       checkpoint,
       config,
-      outer: loadOuter(checkpoint),
       frequencies: Tensor.from(ropeFrequencies(config.rope, config.headDim)),
       chunks: calibrationChunks(calibration, widestLayer(config), CHUNK_BYTES),
       ...(signal === undefined ? {} : { signal }),

@@ -2,12 +2,11 @@ import { layerForward } from '../../models/layer-forward.js';
 import { disposeLayer, loadLayer } from '../../models/layer-weights.js';
 import { cosine } from '../../ops/cosine.js';
 import { sumColumns } from '../../ops/sum-columns.js';
-import { embedChunks } from '../../pruning/calibration-chunks.js';
 import { settleNumber } from '../../pruning/settle.js';
 import { keep, scope } from '../../tensor/scope.js';
 import type { Tensor } from '../../tensor/tensor.js';
 import { meanLoss } from './mean-loss.js';
-import type { Workbench } from './workbench.js';
+import { embeddedChunks, type Workbench } from './workbench.js';
 
 /** What a pass through the unpruned model tells. */
 export interface Survey {
@@ -22,9 +21,9 @@ export interface Survey {
  * Source: ShortGPT 2403.03853; COMP scores layers by the same cosine [reconstructed].
  */
 export async function survey(bench: Workbench): Promise<Survey> {
-  const { checkpoint, config, frequencies, chunks, signal } = bench;
+  const { checkpoint, config, frequencies, signal } = bench;
   const influence: number[] = [];
-  let stream = embedChunks(chunks, bench.outer.embedding);
+  let stream = embeddedChunks(bench);
   try {
     for (const [i] of config.layers.entries()) {
       const layer = loadLayer(checkpoint, i);
