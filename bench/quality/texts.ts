@@ -14,7 +14,7 @@ export interface Subject {
 
 type Options = Readonly<Record<string, string | boolean | undefined>>;
 
-/** Model, evaluation text, calibration texts. One file for two purposes is cut in the middle. */
+/** Model, evaluation text, calibration texts. One file for two purposes is dealt out in blocks. */
 const SUBJECTS = [
   ['babyllama-tok105', 'tinystories_sample.txt', 'tinystories_sample.txt', 'wizard_of_oz.txt'],
   ['stories260K', 'tinystories_sample.txt', 'tinystories_sample.txt', 'wizard_of_oz.txt'],
@@ -32,25 +32,30 @@ export function subjects(directory: string, options: Options, quick: boolean): S
     found.push({
       name,
       directory: model,
-      evaluation: cut(directory, a, `${name}-evaluation.txt`, 0.5, 1),
+      evaluation: deal(directory, a, `${name}-evaluation.txt`, (block) => block % 3 === 1),
       calibration: {
-        'same kind': cut(directory, b, `${name}-same.txt`, 0, 0.5),
-        'other kind': cut(directory, c, `${name}-other.txt`, 0, 1),
+        'same kind': deal(directory, b, `${name}-same.txt`, (block) => block % 3 !== 1),
+        'other kind': c,
       },
       description:
-        `${name}: evaluated on the second half of ${evaluation}, calibrated on the first half of ` +
-        `${same} (same kind) or on ${other} (other kind)`,
+        `${name}: evaluated on every third block of 20 lines of ${evaluation}, calibrated on ` +
+        `the other blocks of ${same} (same kind) or on ${other} (other kind)`,
     });
     if (quick) break;
   }
   return found;
 }
 
-/** Copies the lines from one fraction of a text to another, so that no part is used twice. */
-function cut(directory: string, file: string, name: string, from: number, to: number): string {
+/** Copies some blocks of 20 lines of a text, which keeps all its parts in proportion. */
+function deal(
+  directory: string,
+  file: string,
+  name: string,
+  chosen: (block: number) => boolean,
+): string {
   const lines = readFileSync(file, 'utf8').split('\n');
   const path = join(directory, name);
-  const [start, end] = [Math.floor(lines.length * from), Math.floor(lines.length * to)];
-  writeFileSync(path, lines.slice(start, end).join('\n'));
+  const kept = lines.filter((_, index) => chosen(Math.floor(index / 20)));
+  writeFileSync(path, kept.join('\n'));
   return path;
 }

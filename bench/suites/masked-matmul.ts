@@ -173,9 +173,15 @@ export const suite: Suite = {
   claim:
     'A product with half of the rows or columns masked takes at most 0.55 of the dense one, and at ' +
     'no density more than 1.05 of it.',
+  // How many of the shapes are measured.
+  options: { shapes: { type: 'string' } },
   async run(context) {
+    const shapes = SHAPES.slice(
+      0,
+      Number(context.options.shapes ?? (context.quick ? 1 : SHAPES.length)),
+    );
     for (const dtype of ['f32', 'bf16'] as const) {
-      for (const shape of context.quick ? SHAPES.slice(0, 1) : SHAPES) {
+      for (const shape of shapes) {
         await measureShape(context, shape, dtype);
       }
     }

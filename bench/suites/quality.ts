@@ -208,7 +208,7 @@ export const suite: Suite = {
     await withDirectory(async (directory) => {
       const found = subjects(directory, options, quick);
       if (found.length < 3 && !quick) say('some models are missing: give --models and --texts');
-      const windows = quick ? 32 : 200;
+      const windows = quick ? 32 : 280;
       const file = join(here, '..', '.cache', quick ? 'quality-quick.jsonl' : 'quality.jsonl');
       const cache = new CellCache(file, options.fresh === true);
       const dense = new Map<string, number>();
