@@ -108,7 +108,7 @@ async function measureShape(
   const dense: Contender = { name: 'dense', run: () => void finish(linear(x, w)) };
   const rows: string[][] = [];
   const rounds = quick ? 3 : 7;
-  const least = quick ? 0.01 : 0.04;
+  const least = quick ? 0.02 : 0.06;
   await withDirectory(async (directory) => {
     if (peer) await loadPeer(peer, directory, a, b, { tokens, outputs, inputs, dtype });
     for (const one of cases) {
@@ -123,7 +123,7 @@ async function measureShape(
           const reference = expected(one, positions[i]!);
           checkClose(value, reference, dtype === 'f32' ? 1e-5 : 0.05, 'torch', scale);
         }
-        const time = (p: object) => peer.call<number>('product_time', { repeats: 3, ...p });
+        const time = (p: object) => peer.call<number>('product_time', { repeats: 1, ...p });
         contenders.push({ name: 'torch dense', run: () => time({}) });
         contenders.push({ name: 'torch gathered', run: () => time(one.lists) });
       }
