@@ -124,9 +124,9 @@ export class PartialResult {
   }
 
   /** Removes the layer files and the state; the directory then holds only the result. */
-  async clear(): Promise<void> {
-    await rm(join(this.#directory, LAYERS_FOLDER), { recursive: true, force: true });
-    await rm(join(this.#directory, STATE_FILE), { force: true });
+  static async clear(directory: string): Promise<void> {
+    await rm(join(directory, LAYERS_FOLDER), { recursive: true, force: true });
+    await rm(join(directory, STATE_FILE), { force: true });
   }
 
   async #save(): Promise<void> {

@@ -67,7 +67,7 @@ export class PruneRun {
     this.#setup = setup;
   }
 
-  /** Does everything but letting the output directory appear. */
+  /** Does everything up to the run record, which says that all else is there. */
   async execute(): Promise<ReproducibleResult> {
     const { checkpoint, options, output, fingerprint, signal } = this.#setup;
     const hashing = inputHashes(this.#setup.directory, checkpoint, options.calibration, signal);
@@ -91,7 +91,6 @@ export class PruneRun {
         inputs: await hashing,
         metrics: { fingerprint, result },
       });
-      await partial.clear();
       return result;
     } finally {
       if (wide) native().setCacheLimit(DEFAULT_CACHE_BYTES);

@@ -6,6 +6,7 @@ import { OutputDirectory } from '../../formats/output-directory.js';
 import { RUN_RECORD_FILE } from '../../formats/run-record.js';
 import { resolveDevice } from '../../native/resolve-device.js';
 import { Checkpoint } from '../../models/checkpoint.js';
+import { PartialResult } from '../../pruning/partial-result.js';
 import {
   type PruneOptions,
   type ResolvedPruneOptions,
@@ -52,7 +53,10 @@ export async function prune(directory: string, options: PruneOptions): Promise<P
         ...(signal === undefined ? {} : { signal }),
         ...(onProgress === undefined ? {} : { onProgress }),
       });
-      const result = await run.execute();
+      // A run that was killed while it cleared its traces has nothing left to compute.
+      const written = output.resumed ? await finishedRun(output.path, fingerprint) : undefined;
+      const result = written ?? (await run.execute());
+      await PartialResult.clear(output.path);
       await output.commit();
       return { output: resolved.output, ...result, ...timing() };
     } catch (error) {
