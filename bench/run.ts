@@ -63,6 +63,7 @@ for (const [name, suite] of loaded) {
   try {
     const quick = values.quick === true;
     await suite.run({ options: values, quick, threads, report, peer: startPeer, say });
+    if (quick) report.note('A quick run: fewer shapes, rounds, windows and cells.');
     if (peer !== undefined) report.note(`Peer: ${peer.versions}.`);
     process.stdout.write(report.markdown());
     // A quick run proves that the suite works; its figures replace nothing.

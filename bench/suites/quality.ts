@@ -100,17 +100,18 @@ function addTables(
   );
   for (const { name: model } of found) {
     for (const calibration of KINDS) {
-      const rows = methods.map((variant) => [
-        variant,
-        ...RATIOS.map((ratio) => show({ model, calibration, ratio, variant })),
-        (100 * (perplexityText(cache, { model, calibration, ratio: 0.2, variant })?.ratio ?? NaN))
-          .toFixed(1)
-          .concat(' %'),
-      ]);
+      const rows = methods.map((variant) => {
+        const at20 = perplexityText(cache, { model, calibration, ratio: 0.2, variant });
+        return [
+          variant,
+          ...RATIOS.map((ratio) => show({ model, calibration, ratio, variant })),
+          at20 === undefined ? '' : `${(100 * at20.ratio).toFixed(1)} %`,
+        ];
+      });
       report.table(
         `${model}, calibrated on text of the ${calibration}; dense ${dense.get(model)?.toPrecision(4)}`,
         ['perplexity', ...RATIOS.map((r) => `${100 * r} %`), 'truly removed at 20 %'],
-        rows,
+        rows.filter((row) => row.slice(1).some((text) => text !== '')),
       );
     }
   }
