@@ -65,11 +65,11 @@ export const suite: Suite = {
         if (model !== undefined && text !== undefined) await pruneAndEvaluate(name, model, text);
         if (quick) break;
       }
-      const layers = Number(options.layers ?? (quick ? 1 : 4));
+      const layers = Number(options.layers ?? (quick ? 1 : 3));
       const model = join(directory, 'synthetic');
-      await writeSyntheticCheckpoint(model, 'qwen2.5-0.5b', { layers });
-      const shape = `a Qwen2.5-0.5B shape, ${layers} layers`;
-      const settings = { output, calibration, force: true, samples: 32, layerShare: 0 };
+      await writeSyntheticCheckpoint(model, 'tinyllama-1.1b', { layers });
+      const shape = `a TinyLlama-1.1B shape, ${layers} layers`;
+      const settings = { output, calibration, force: true, samples: 32, layerShare: 0, ratio: 0.1 };
       await measure(`prune ${shape}`, () => prune(model, settings));
       const text = join(demoDirectory(), 'text', 'stories.txt');
       await measure(`eval ${shape}`, () => evaluate(model, { text, maxWindows: 32 }));
