@@ -38,12 +38,16 @@ export function runChild<R extends { peakBytes: number }>(
 export async function answerParent<Q, A extends object>(
   answer: (request: Q) => Promise<A>,
 ): Promise<void> {
+  // A parent that was killed leaves nothing to answer.
+  const orphaned = () => process.exit(1);
+  process.once('disconnect', orphaned);
   const request = await new Promise<Q>((resolve) => process.once('message', resolve as () => void));
   const reply = await answer(request).then(
     (result) => ({ result: { ...result, peakBytes: peakBytes() } }),
     (error: Error) => ({ error: error.stack ?? String(error) }),
   );
   await new Promise((resolve) => process.send!(reply, resolve));
+  process.off('disconnect', orphaned);
   process.disconnect();
 }
 
