@@ -146,3 +146,29 @@ test('per-layer widths keep the ratio and give influential layers more', () => {
     assert.ok((uneven.channels[most] as number) >= (uneven.channels[least] as number));
   }
 });
+
+test('head counts that a search proposes divide the hidden size, as transformers demands', () => {
+  const random = new Random(10);
+  let fewer = 0;
+  for (let i = 0; i < 200; i++) {
+    const config = randomConfig(random);
+    const [{ numAttentionHeads, numKeyValueHeads }] = config.layers as [
+      ModelConfig['layers'][number],
+    ];
+    const splits = candidateSplits(config, {
+      ratio: 0.2,
+      layerShare: 'auto',
+      dropSets: [],
+      align: 8,
+      halve: true,
+      groups: 'auto',
+    });
+    for (const { groups } of splits) {
+      const [left = 0] = groups;
+      if (left === numKeyValueHeads) continue;
+      fewer++;
+      assert.is(config.hiddenSize % (left * (numAttentionHeads / numKeyValueHeads)), 0);
+    }
+  }
+  assert.ok(fewer > 10, `${fewer} splits with fewer heads`);
+});

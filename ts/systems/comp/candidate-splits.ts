@@ -22,7 +22,10 @@ export interface CandidateRequest {
   align: number;
   /** Whether the alignment is halved where it alone makes a split miss the ratio. */
   halve: boolean;
-  /** Key/value groups that stay in each layer; `auto`: any number. */
+  /**
+   * Key/value groups that stay in each layer; `auto`: any number whose heads divide the hidden size,
+   * because stock transformers refuses other configurations.
+   */
   groups: 'auto' | number;
 }
 
@@ -41,6 +44,7 @@ export function candidateSplits(config: ModelConfig, request: CandidateRequest):
   for (const dropped of sets) {
     if (wanted !== undefined && dropped.length !== wanted) continue;
     for (let groups = mostGroups; groups >= fewest; groups--) {
+      if (request.groups === 'auto' && groups < all && !dividesHidden(config, groups)) continue;
       const split = alignedSplit(config, { ratio, dropped, groups, align }, request.halve);
       if (split === undefined) continue;
       found.push(split);
@@ -103,6 +107,13 @@ function layersFor(
     config.layers.length;
   const wanted = Math.round((ratio * total) / mean);
   return Math.min(wanted, Math.max(...sets.map((set) => set.length)));
+}
+
+function dividesHidden({ hiddenSize, layers }: ModelConfig, groups: number): boolean {
+  return layers.every(
+    ({ numAttentionHeads, numKeyValueHeads }) =>
+      hiddenSize % (groups * (numAttentionHeads / numKeyValueHeads)) === 0,
+  );
 }
 
 function widest(config: ModelConfig): number {
