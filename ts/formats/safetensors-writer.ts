@@ -1,11 +1,10 @@
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { throwIfAborted } from '../common/abort.js';
 import { EspalierError } from '../common/errors.js';
-import { fileError } from '../common/file-error.js';
 import { SAFETENSORS_BITS } from './safetensors-dtype.js';
 import { MAX_HEADER_BYTES } from './safetensors-header.js';
-import { syncDirectoryOf } from './sync-directory.js';
 import type { TensorSource } from './tensor-source.js';
+import { writeFileAtomically } from './write-file-atomically.js';
 
 /** Options of {@link writeSafetensors}. */
 export interface WriteSafetensorsOptions {
@@ -38,26 +37,13 @@ export async function writeSafetensors(
     (x, y) => SAFETENSORS_BITS[y.dtype] - SAFETENSORS_BITS[x.dtype],
   );
   const header = encodeHeader(ordered, metadata);
-  const temporary = `${path}.writing`;
-  let written = 0;
-  try {
-    const handle = await open(temporary, 'w');
-    try {
-      written += await writeAll(handle, header);
-      for (const source of ordered) {
-        written += await writeTensor(handle, source, signal, onBytes);
-      }
-      await handle.sync();
-    } finally {
-      await handle.close();
+  return writeFileAtomically(path, async (handle) => {
+    let written = await writeAll(handle, header);
+    for (const source of ordered) {
+      written += await writeTensor(handle, source, signal, onBytes);
     }
-    await rename(temporary, path);
-    await syncDirectoryOf(path);
-  } catch (error) {
-    await rm(temporary, { force: true }).catch(() => undefined);
-    throw fileError(error, 'write', path);
-  }
-  return written;
+    return written;
+  });
 }
 
 function encodeHeader(
