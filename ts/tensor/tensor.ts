@@ -1,6 +1,7 @@
 import { EspalierError } from '../common/errors.js';
 import { native, type NativeTensor } from '../native/addon.js';
 import type { DType, Shape, TypedArray } from '../native/types.js';
+import { currentRecorder, record } from './recorder.js';
 import { currentScope } from './scope.js';
 
 /** How `Tensor.from` and `Tensor.zeros` make their result. */
@@ -115,12 +116,52 @@ export class Tensor {
 
   /** The same elements under another shape, sharing the memory. */
   reshape(shape: Shape): Tensor {
-    return new Tensor(native().tensorReshape(this.handle, shape));
+    const output = new Tensor(native().tensorReshape(this.handle, shape));
+    const original = this.shape;
+    record({
+      op: 'reshape',
+      inputs: [this],
+      outputs: [output],
+      saved: [],
+      backward: ([gradient]) => [gradient?.reshape(original)],
+    });
+    return output;
   }
 
   /** Rows `[start, end)` of the first dimension, sharing the memory. */
   slice(start: number, end: number): Tensor {
-    return new Tensor(native().tensorSlice(this.handle, start, end));
+    const output = new Tensor(native().tensorSlice(this.handle, start, end));
+    const { shape, device } = this;
+    record({
+      op: 'slice',
+      inputs: [this],
+      outputs: [output],
+      saved: [],
+      backward: ([gradient]) => {
+        const whole = Tensor.zeros(shape, 'f32', device);
+        whole.slice(start, end).copyFrom(gradient as Tensor);
+        return [whole];
+      },
+    });
+    return output;
+  }
+
+  /**
+   * Walks back from this tensor through the ops that computed it and adds the gradients to the `grad`
+   * of every parameter they used. What was kept for the walk is freed on the way, so it works once.
+   *
+   * @param gradient the gradient of this tensor, same shape; default 1 for a single element
+   * @throws EspalierError `CONFIG` when no parameter leads here or the walk was made before, `SHAPE`
+   * when a gradient is missing or does not fit
+   */
+  backward(gradient?: Tensor): void {
+    const recorder = currentRecorder();
+    if (recorder === undefined) {
+      throw new EspalierError('CONFIG', 'backward: no trainable parameter leads to this tensor', {
+        op: 'backward',
+      });
+    }
+    recorder.backward(this, gradient);
   }
 
   /** Overwrites the content with that of `source`: same dtype, same number of elements. */
@@ -133,5 +174,6 @@ export class Tensor {
     if (this.#disposed) return;
     this.#disposed = true;
     native().tensorDispose(this.handle);
+    currentRecorder()?.disposed(this);
   }
 }
