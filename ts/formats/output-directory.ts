@@ -15,6 +15,9 @@ export interface OutputDirectoryOptions {
 /** Written by us into every unfinished directory: who works in it. */
 const LOCK = '.lock';
 
+/** A directory with one of these files is a model, an adapter or the output of a run. */
+const OURS = ['config.json', 'adapter_config.json', 'run.json'];
+
 /**
  * A directory that appears under its name only when it is complete. The work happens in the sibling
  * `NAME.partial`, which an interrupted run leaves behind for `resume`.
@@ -129,7 +132,7 @@ async function checkTarget(target: string, shown: string, force: boolean): Promi
     });
   }
   const names = await readdir(target);
-  if (names.length > 0 && !names.includes('config.json') && !names.includes('run.json')) {
+  if (names.length > 0 && !names.some((name) => OURS.includes(name))) {
     throw new EspalierError('CONFIG', `${shown} is not a model directory, so it is not replaced`, {
       remedy: 'choose another name, or remove it yourself',
       details,

@@ -20,6 +20,25 @@ export function fileSource(entry: TensorEntry, name = entry.name): TensorSource 
   return { name, dtype: entry.dtype, shape: entry.shape, chunks: () => fileChunks(entry) };
 }
 
+/** A tensor of f32 numbers out of ordinary memory. */
+export function memorySource(
+  name: string,
+  shape: readonly number[],
+  data: Float32Array,
+): TensorSource {
+  return {
+    name,
+    dtype: 'F32',
+    shape,
+    async *chunks() {
+      for (let start = 0; start < data.length; start += CHUNK_BYTES / 4) {
+        const part = data.subarray(start, start + CHUNK_BYTES / 4);
+        yield new Uint8Array(part.buffer, part.byteOffset, part.byteLength);
+      }
+    },
+  };
+}
+
 async function* fileChunks(entry: TensorEntry): AsyncGenerator<Uint8Array> {
   const buffer = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, entry.bytes));
   const handle = await open(entry.file, 'r').catch((error) => {
