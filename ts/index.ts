@@ -4,7 +4,16 @@
  */
 export { ERROR_CODES, type ErrorCode, EspalierError } from './common/errors.js';
 export type { LongOperationOptions, ProgressEvent } from './common/events.js';
+export { type AdapterConfig, makeAdapterConfig } from './formats/adapter-config.js';
+export type { ModuleRank } from './formats/adapter-modules.js';
 export type { LayerShape, ModelConfig, ModelFamily } from './formats/model-config.js';
+export {
+  type AdapterFile,
+  type AdapterModule,
+  readAdapter,
+  type SavedTensor,
+  writeAdapter,
+} from './formats/peft-adapter.js';
 export type { Decoder } from './models/decoder.js';
 export { type Inspection, type InspectOptions, inspect } from './models/inspect.js';
 export { type LoadModelOptions, loadModel } from './models/load-model.js';
@@ -19,3 +28,4 @@ export type { PruneResult } from './systems/comp/prune-result.js';
 export { keep, scope } from './tensor/scope.js';
 export { Tensor, type TensorOptions } from './tensor/tensor.js';
 export { type EvaluateOptions, type Evaluation, evaluate } from './training/evaluate.js';
+export { type MergeOptions, type MergeResult, mergeAdapter } from './training/merge-adapter.js';

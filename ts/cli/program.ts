@@ -4,6 +4,7 @@ import { addDoctor } from './doctor.js';
 import { addEval } from './eval.js';
 import { EXIT, type ExitCode } from './exit-code.js';
 import { addInspect } from './inspect.js';
+import { addMerge } from './merge.js';
 import { addPrune } from './prune.js';
 import { type RunVerb, runVerb, type Screens, standardScreens } from './run-verb.js';
 import { styleFor } from './style.js';
@@ -13,6 +14,7 @@ Examples:
   espalier doctor
   espalier prune ./model --output ./pruned --ratio 0.2 --calibration text.txt
   espalier eval ./pruned --text other.txt
+  espalier merge ./model ./adapter --output ./merged
   espalier inspect ./pruned --tensors
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 environment, 130 interrupted.
@@ -67,6 +69,7 @@ function buildProgram(run: RunVerb, { out, err }: Screens): Command {
   program.commandsGroup('Verbs:').helpCommand('help [verb]', 'print the help of a verb');
   addPrune(program, run);
   addEval(program, run);
+  addMerge(program, run);
   addInspect(program, run);
   addDoctor(program, run);
   return program;

@@ -1,7 +1,5 @@
-import { copyFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { throwIfAborted } from '../common/abort.js';
-import { fileError } from '../common/file-error.js';
+import { copyCompanionFiles } from '../formats/companion-files.js';
 import { encodeModelConfig } from '../formats/encode-model-config.js';
 import type { ModelConfig } from '../formats/model-config.js';
 import { MODEL_CONFIG_FILE } from '../formats/read-model-config.js';
@@ -12,10 +10,6 @@ import { writeJsonFile } from '../formats/write-json-file.js';
 import type { Checkpoint } from '../models/checkpoint.js';
 import { outerTensors } from '../models/decoder-tensors.js';
 import type { PartialResult } from './partial-result.js';
-
-/** Files that go with a model and are copied as they are. */
-const COPIED =
-  /^(tokenizer.*\.(json|model)|special_tokens_map\.json|added_tokens\.json|vocab\.(json|txt)|merges\.txt|generation_config\.json|chat_template\.(jinja|json)|LICENSE.*)$/;
 
 /** What {@link writePrunedModel} puts together. */
 export interface PrunedModel {
@@ -50,12 +44,6 @@ export async function writePrunedModel(directory: string, model: PrunedModel): P
       onBytes?.(written, total);
     },
   });
-  for (const name of await readdir(checkpoint.directory)) {
-    if (!COPIED.test(name)) continue;
-    throwIfAborted(signal, 'prune');
-    await copyFile(join(checkpoint.directory, name), join(directory, name)).catch((error) => {
-      throw fileError(error, 'copy', join(checkpoint.directory, name));
-    });
-  }
+  await copyCompanionFiles(checkpoint.directory, directory, signal);
   await writeJsonFile(join(directory, MODEL_CONFIG_FILE), encodeModelConfig(config));
 }

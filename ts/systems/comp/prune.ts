@@ -1,7 +1,8 @@
-import { readFile, realpath, stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { throwIfAborted } from '../../common/abort.js';
 import { EspalierError } from '../../common/errors.js';
+import { checkDistinctOutput } from '../../formats/distinct-output.js';
 import { OutputDirectory } from '../../formats/output-directory.js';
 import { RUN_RECORD_FILE } from '../../formats/run-record.js';
 import { resolveDevice } from '../../native/resolve-device.js';
@@ -33,7 +34,8 @@ export async function prune(directory: string, options: PruneOptions): Promise<P
   const checkpoint = await Checkpoint.open(directory);
   try {
     checkWindow(checkpoint, resolved);
-    await checkOutput(directory, resolved.output);
+    const inputs = { 'model that is to be pruned': directory };
+    await checkDistinctOutput(resolved.output, inputs, 'prune');
     const fingerprint = await runFingerprint(checkpoint, resolved, signal);
     const finished = resume ? await finishedRun(resolved.output, fingerprint) : undefined;
     const timing = () => ({
@@ -66,20 +68,6 @@ export async function prune(directory: string, options: PruneOptions): Promise<P
   } finally {
     checkpoint.close();
   }
-}
-
-/** Not even `force` lets the result replace the model it was made from. */
-async function checkOutput(directory: string, output: string): Promise<void> {
-  const [model, target] = await Promise.all([
-    realpath(directory),
-    realpath(output).catch(() => undefined),
-  ]);
-  if (model !== target) return;
-  throw new EspalierError('CONFIG', `output: ${output} is the model that is to be pruned`, {
-    op: 'prune',
-    remedy: 'choose another directory',
-    details: { option: 'output' },
-  });
 }
 
 function checkWindow({ config }: Checkpoint, { window }: ResolvedPruneOptions): void {
