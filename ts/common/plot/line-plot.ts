@@ -8,6 +8,8 @@ export interface Series {
   points: readonly { x: number; y: number }[];
   /** Drawn thicker and above the others. */
   strong?: boolean;
+  /** A dot at every point; default true. */
+  dots?: boolean;
 }
 
 /** What a line plot shows. */
@@ -167,7 +169,7 @@ function referenceLine(area: Area, y: number): string {
 }
 
 function lineOf(
-  { points, name }: Series,
+  { points, name, dots: dotted = true }: Series,
   plot: LinePlot,
   x: Scale,
   y: Scale,
@@ -185,6 +187,7 @@ function lineOf(
     const [px, py] = [x.at(point.x), y.at(point.y)];
     path += `${pen ? 'L' : 'M'}${px.toFixed(2)} ${py.toFixed(2)}`;
     pen = true;
+    if (!dotted) continue;
     const title = element('title', {}, `${name.replace(/[&<>]/g, ' ')}: ${tickText(point.y)}`);
     dots.push(element('circle', { cx: px, cy: py, r: strong ? 4 : 3, fill: colour }, title));
   }
