@@ -9,6 +9,7 @@
 #include "binding/core/op_arguments.h"
 #include "binding/core/status.h"
 #include "binding/core/tensor.h"
+#include "binding/core/training_arguments.h"
 
 namespace espalier {
 
@@ -64,6 +65,9 @@ class Backend {
   virtual Status condition_number(const ConditionNumberArguments& arguments) = 0;
   virtual Status leave_one_out(const LeaveOneOutArguments& arguments) = 0;
   virtual Status leave_group_out(const LeaveGroupOutArguments& arguments) = 0;
+
+  /// Training; training_arguments.h says what every one computes.
+  virtual Status dropout(const DropoutArguments& arguments) = 0;
 };
 
 }  // namespace espalier

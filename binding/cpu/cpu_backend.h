@@ -48,6 +48,8 @@ class CpuBackend final : public Backend {
   Status condition_number(const ConditionNumberArguments& arguments) override;
   Status leave_one_out(const LeaveOneOutArguments& arguments) override;
   Status leave_group_out(const LeaveGroupOutArguments& arguments) override;
+
+  Status dropout(const DropoutArguments& arguments) override;
 };
 
 /// The process's one CPU device, made on first use.

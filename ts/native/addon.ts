@@ -100,6 +100,9 @@ export interface NativeAddon {
     condition: 'exact' | 'lanczos' | 'none',
   ): [residual: T, condition: Maybe];
   leaveGroupOut(g: T, w: T, groupSize: number, damping: number): T;
+
+  // training
+  dropout(x: T, probability: number, seed: number): T;
 }
 
 function asEspalierError(error: unknown): unknown {

@@ -6,6 +6,7 @@ export { type ColumnMomentsOptions, columnMoments } from './column-moments.js';
 export { type ConditionNumberOptions, conditionNumber } from './condition-number.js';
 export { cosine } from './cosine.js';
 export { type CrossEntropyOptions, crossEntropy } from './cross-entropy.js';
+export { dropout } from './dropout.js';
 export { eigh } from './eigh.js';
 export { embedding } from './embedding.js';
 export { gatherColumns } from './gather-columns.js';
