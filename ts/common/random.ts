@@ -98,6 +98,17 @@ export class Random {
   }
 }
 
+/**
+ * A seed of its own for each of several places that draw from one seed, such as the layers of a model.
+ * @returns a whole number in [0, 2^53)
+ */
+export function deriveSeed(seed: number, place: number): number {
+  const random = new Random(seed);
+  const mix = splitmix32((random.uint32() ^ Math.imul(place + 1, 0x85ebca6b)) >>> 0);
+  mix();
+  return (mix() >>> 11) * 2 ** 32 + mix();
+}
+
 function splitmix32(seed: number): () => number {
   let state = seed | 0;
   return () => {

@@ -1,0 +1,15 @@
+import type { Tensor } from '../tensor/tensor.js';
+import { add } from './add.js';
+
+/**
+ * Adds `x` to `target` in place.
+ *
+ * @param target f32 or f64
+ * @param x same dtype and shape
+ * @throws EspalierError `DTYPE`, `SHAPE`, `DEVICE_MISMATCH`
+ */
+export function accumulate(target: Tensor, x: Tensor): void {
+  const sum = add(target, x);
+  target.copyFrom(sum);
+  sum.dispose();
+}
