@@ -39,7 +39,10 @@ function sum(x: Tensor, y: Tensor): Tensor {
   return output;
 }
 
-const values = async (tensor: Tensor | undefined) => [...((await tensor?.read()) as Float32Array)];
+const values = async (tensor: Tensor | undefined) => {
+  if (tensor === undefined) throw new Error('expected a gradient');
+  return [...((await tensor.read()) as Float32Array)];
+};
 const memory = () => native().memory().inUse;
 const error = (body: () => unknown): EspalierError => {
   try {
@@ -108,7 +111,7 @@ test('the memory of a graph is free after the walk, and without a walk once the 
   assert.ok(memory() > before + 40 * 4000, 'activations are kept for the walk');
   dropped.dispose();
   await p.value.read();
-  assert.is(memory(), before);
+  assert.ok(memory() <= before, 'native memory grew');
   const walked = build();
   const gradient = Tensor.zeros([1000]);
   walked.backward(gradient);
@@ -116,7 +119,7 @@ test('the memory of a graph is free after the walk, and without a walk once the 
   gradient.dispose();
   p.zeroGrad();
   await p.value.read();
-  assert.is(memory(), before);
+  assert.ok(memory() <= before, 'native memory grew');
   p.dispose();
 });
 
@@ -194,7 +197,7 @@ test('recomputing a block gives the same gradients in less memory', async () => 
   assert.equal(again.result, whole.result);
   assert.ok(again.held - before < (whole.held - before) / 4, 'activations were kept');
   await p.value.read();
-  assert.is(memory(), before);
+  assert.ok(memory() <= before, 'native memory grew');
   p.dispose();
 });
 
