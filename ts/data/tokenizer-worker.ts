@@ -4,6 +4,8 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { Tokenizer } from '@huggingface/tokenizers';
 import { type ErrorCode, EspalierError } from '../common/errors.js';
 import { fileError } from '../common/file-error.js';
+import { type ChatMessage, ChatTemplate, specialTokens } from './chat-template.js';
+import { type EncodedSequences, type LearntText, SequenceEncoder } from './sequence-encoder.js';
 import { WordEncoder } from './word-encoder.js';
 
 /** What the tokenizer's thread is asked to do. */
@@ -11,12 +13,28 @@ export type TokenizerRequest =
   | { kind: 'load' }
   | { kind: 'encode'; text: string; specialTokens: boolean }
   | { kind: 'encode-file'; path: string; specialTokens: boolean }
+  | {
+      kind: 'encode-pairs';
+      texts: readonly string[];
+      pairs: readonly string[] | undefined;
+      maxLength: number;
+    }
+  | { kind: 'encode-learnt'; items: readonly (LearntText | { messages: ChatMessage[] })[] }
+  | { kind: 'describe' }
   | { kind: 'decode'; ids: Int32Array };
+
+/** The special tokens that a program needs to know; undefined where the tokenizer has none. */
+export interface TokenizerTokens {
+  endId: number | undefined;
+  padId: number | undefined;
+}
 
 /** What it answers. */
 export type TokenizerReply =
   | { loaded: true }
   | { ids: Int32Array; bytes: number }
+  | EncodedSequences
+  | { tokens: TokenizerTokens }
   | { text: string }
   | { error: TokenizerFailure };
 
@@ -27,10 +45,13 @@ export interface TokenizerFailure {
   remedy?: string;
 }
 
-/** A tokenizer, and the short cut that it allows. */
+/** A tokenizer and what works with it. */
 interface LoadedTokenizer {
   tokenizer: Tokenizer;
-  words: WordEncoder | undefined;
+  encoder: SequenceEncoder;
+  /** tokenizer_config.json */
+  config: Readonly<Record<string, unknown>>;
+  template?: ChatTemplate;
 }
 
 /** The largest text that is tokenized at once; JavaScript strings end at twice as much. */
@@ -58,25 +79,37 @@ function answer(loaded: LoadedTokenizer, request: TokenizerRequest): TokenizerRe
       return encode(loaded, request.text, request.specialTokens);
     case 'encode-file':
       return encode(loaded, readText(request.path), request.specialTokens);
+    case 'encode-pairs':
+      return loaded.encoder.encodePairs(request.texts, request.pairs, request.maxLength);
+    case 'encode-learnt':
+      return loaded.encoder.encodeLearnt(
+        request.items.map((item) => ('messages' in item ? chat(loaded, item.messages) : item)),
+      );
+    case 'describe':
+      return { tokens: describe(loaded) };
     case 'decode':
       return { text: request.ids.length === 0 ? '' : loaded.tokenizer.decode([...request.ids]) };
   }
 }
 
 function encode(
-  { tokenizer, words }: LoadedTokenizer,
+  { encoder }: LoadedTokenizer,
   text: string,
   specialTokens: boolean,
 ): TokenizerReply {
-  const ids =
-    words?.encode(text, specialTokens) ??
-    tokenizer.encode(text, { add_special_tokens: specialTokens }).ids;
-  // A character without a token, in a tokenizer without an unknown token, has no id.
-  const missing = ids.findIndex((id: unknown) => !Number.isInteger(id));
-  if (missing >= 0) {
-    throw new EspalierError('FORMAT', 'the tokenizer has no token for a part of the text');
-  }
-  return { ids: Int32Array.from(ids), bytes: Buffer.byteLength(text) };
+  const ids = Int32Array.from(encoder.encode(text, specialTokens));
+  return { ids, bytes: Buffer.byteLength(text) };
+}
+
+function chat(loaded: LoadedTokenizer, messages: readonly ChatMessage[]): LearntText {
+  loaded.template ??= ChatTemplate.load(directory, loaded.config);
+  return loaded.template.write(messages);
+}
+
+function describe({ tokenizer, encoder, config }: LoadedTokenizer): TokenizerTokens {
+  const { pad_token: pad } = specialTokens(config);
+  const padId = pad === undefined ? undefined : tokenizer.token_to_id(pad);
+  return { endId: encoder.endId, padId };
 }
 
 function load(folder: string): LoadedTokenizer {
@@ -88,10 +121,16 @@ function load(folder: string): LoadedTokenizer {
   }
   const settings = join(folder, 'tokenizer_config.json');
   const json = parse(path);
-  const config = existsSync(settings) ? parse(settings) : {};
+  const config = (existsSync(settings) ? parse(settings) : {}) as Record<string, unknown>;
   try {
     const tokenizer = new Tokenizer(json, config);
-    return { tokenizer, words: WordEncoder.for(tokenizer, json) };
+    const { post_processor: post } = json as { post_processor?: { type?: string } | null };
+    const encoder = new SequenceEncoder(tokenizer, WordEncoder.for(tokenizer, json), {
+      endToken: specialTokens(config).eos_token,
+      // RoBERTa knows one type only, though its processor counts two.
+      typed: post?.type !== 'RobertaProcessing',
+    });
+    return { tokenizer, encoder, config };
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new EspalierError('FORMAT', `${path} can't be used: ${reason}`, { cause });

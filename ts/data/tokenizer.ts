@@ -2,7 +2,9 @@ import type { Worker } from 'node:worker_threads';
 import { abortError, throwIfAborted } from '../common/abort.js';
 import { EspalierError } from '../common/errors.js';
 import { startWorker } from '../common/start-worker.js';
-import type { TokenizerReply, TokenizerRequest } from './tokenizer-worker.js';
+import type { ChatMessage } from './chat-template.js';
+import type { EncodedSequences, LearntText } from './sequence-encoder.js';
+import type { TokenizerReply, TokenizerRequest, TokenizerTokens } from './tokenizer-worker.js';
 
 /** Options of {@link Tokenizer.encode} and {@link Tokenizer.encodeFile}. */
 export interface EncodeOptions {
@@ -60,7 +62,40 @@ export class Tokenizer {
   ): Promise<{ ids: Int32Array; bytes: number }> {
     const { specialTokens = true, signal } = options;
     const reply = await this.#ask({ kind: 'encode-file', path, specialTokens }, signal);
-    return 'ids' in reply ? reply : { ids: new Int32Array(), bytes: 0 };
+    return 'bytes' in reply ? reply : { ids: new Int32Array(), bytes: 0 };
+  }
+
+  /**
+   * Texts, or pairs of texts, with the tokenizer's special tokens around them, each cut to
+   * `maxLength` tokens; of a pair the longer part is cut first.
+   * @throws EspalierError `CONFIG` when `maxLength` has no room for the special tokens, `ABORTED`.
+   */
+  async encodePairs(
+    texts: readonly string[],
+    pairs: readonly string[] | undefined,
+    { maxLength, signal }: { maxLength: number; signal?: AbortSignal },
+  ): Promise<EncodedSequences> {
+    return sequences(await this.#ask({ kind: 'encode-pairs', texts, pairs, maxLength }, signal));
+  }
+
+  /**
+   * Texts of which only parts are learnt, and conversations, which the tokenizer's own chat template
+   * writes as texts of which the assistant's turns are learnt. An id stands as it is where its token
+   * counts in the loss, and as ~id where it does not.
+   * @throws EspalierError `UNSUPPORTED` for conversations without a usable chat template, `FORMAT`
+   * when it refuses one, `ABORTED`.
+   */
+  async encodeLearnt(
+    items: readonly (LearntText | { messages: ChatMessage[] })[],
+    signal?: AbortSignal,
+  ): Promise<EncodedSequences> {
+    return sequences(await this.#ask({ kind: 'encode-learnt', items }, signal));
+  }
+
+  /** The special tokens that a program needs to know. */
+  async tokens(signal?: AbortSignal): Promise<TokenizerTokens> {
+    const reply = await this.#ask({ kind: 'describe' }, signal);
+    return 'tokens' in reply ? reply.tokens : { endId: undefined, padId: undefined };
   }
 
   /** The text of token ids, special tokens included. */
@@ -116,6 +151,10 @@ export class Tokenizer {
       worker.postMessage(request);
     });
   }
+}
+
+function sequences(reply: TokenizerReply): EncodedSequences {
+  return 'lengths' in reply ? reply : { ids: new Int32Array(), lengths: new Int32Array() };
 }
 
 function threadError(cause: unknown): EspalierError {
