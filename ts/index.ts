@@ -4,6 +4,17 @@
  */
 export { ERROR_CODES, type ErrorCode, EspalierError } from './common/errors.js';
 export type { LongOperationOptions, ProgressEvent } from './common/events.js';
+export { Batches, type BatchOptions } from './data/batches.js';
+export { type CausalSamplesOptions, openCausalSamples } from './data/causal-samples.js';
+export { type Batch, collate } from './data/collate.js';
+export type { ColumnChoice } from './data/labelled-rows.js';
+export {
+  type LabelledSamplesOptions,
+  type LabelledSource,
+  openLabelledSamples,
+} from './data/labelled-samples.js';
+export type { Sample, SampleSource } from './data/sample.js';
+export { type EncodeOptions, Tokenizer } from './data/tokenizer.js';
 export { type AdapterConfig, makeAdapterConfig } from './formats/adapter-config.js';
 export type { ModuleRank } from './formats/adapter-modules.js';
 export type { LayerShape, ModelConfig, ModelFamily } from './formats/model-config.js';
