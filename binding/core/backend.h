@@ -67,6 +67,8 @@ class Backend {
   virtual Status leave_group_out(const LeaveGroupOutArguments& arguments) = 0;
 
   /// Training; training_arguments.h says what every one computes.
+  virtual Status layer_norm(const LayerNormArguments& arguments) = 0;
+  virtual Status norm_backward(const NormBackwardArguments& arguments) = 0;
   virtual Status dropout(const DropoutArguments& arguments) = 0;
 };
 

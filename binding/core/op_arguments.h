@@ -53,6 +53,7 @@ struct RopeArguments {
   View output;                    ///< f32 like x
   int64_t offset = 0;             ///< position of t = 0
   float scale = 1.0F;             ///< factor on cos and sin
+  bool inverse = false;           ///< rotate by -a: the gradient of the rotation
 };
 
 /// Softmax attention of each query over its visible keys. With causal, query i sees keys

@@ -49,6 +49,8 @@ class CpuBackend final : public Backend {
   Status leave_one_out(const LeaveOneOutArguments& arguments) override;
   Status leave_group_out(const LeaveGroupOutArguments& arguments) override;
 
+  Status layer_norm(const LayerNormArguments& arguments) override;
+  Status norm_backward(const NormBackwardArguments& arguments) override;
   Status dropout(const DropoutArguments& arguments) override;
 };
 

@@ -73,7 +73,8 @@ void fill_table(const RopeArguments& a, float* table) {
       const double angle = static_cast<double>(a.offset + t) *
                            static_cast<double>(a.inverse_frequencies.as<float>()[i]);
       row[i] = static_cast<float>(std::cos(angle) * static_cast<double>(a.scale));
-      row[i + half] = static_cast<float>(std::sin(angle) * static_cast<double>(a.scale));
+      const auto sine = static_cast<float>(std::sin(angle) * static_cast<double>(a.scale));
+      row[i + half] = a.inverse ? -sine : sine;
     }
   }
 }

@@ -6,7 +6,8 @@
 
 namespace espalier::ops {
 
-Tensor rope(const Tensor& x, const Tensor& inverse_frequencies, int64_t offset, double scale) {
+Tensor rope(const Tensor& x, const Tensor& inverse_frequencies, int64_t offset, double scale,
+            bool inverse) {
   constexpr const char* kOp = "rope";
   expect_dtype(kOp, "x", x, {DType::f32});
   expect_rank(kOp, "x", x, 4);
@@ -23,7 +24,8 @@ Tensor rope(const Tensor& x, const Tensor& inverse_frequencies, int64_t offset, 
                          .inverse_frequencies = inverse_frequencies.const_view(),
                          .output = output.view(),
                          .offset = offset,
-                         .scale = static_cast<float>(scale)});
+                         .scale = static_cast<float>(scale),
+                         .inverse = inverse});
   });
   return output;
 }

@@ -70,7 +70,7 @@ export interface NativeAddon {
     compact: boolean,
   ): T;
   rmsNorm(x: T, weight: T, eps: number, residual: Maybe): [T, Maybe];
-  rope(x: T, inverseFrequencies: T, offset: number, scale: number): T;
+  rope(x: T, inverseFrequencies: T, offset: number, scale: number, inverse: boolean): T;
   attention(q: T, k: T, v: T, scale: number, causal: boolean, window: number): T;
   swiglu(gate: T, up: T): T;
   crossEntropy(hidden: T, w: T, targets: T, bias: Maybe, chunk: number, ignoreIndex: number): T;
@@ -102,6 +102,17 @@ export interface NativeAddon {
   leaveGroupOut(g: T, w: T, groupSize: number, damping: number): T;
 
   // training
+  layerNorm(x: T, weight: T, bias: Maybe, eps: number): T;
+  normBackward(
+    gradient: T,
+    x: T,
+    weight: T,
+    eps: number,
+    centred: boolean,
+    upstream: Maybe,
+    wantWeight: boolean,
+    wantBias: boolean,
+  ): [x: T, weight: Maybe, bias: Maybe];
   dropout(x: T, probability: number, seed: number): T;
 }
 

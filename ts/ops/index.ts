@@ -13,6 +13,7 @@ export { gatherColumns } from './gather-columns.js';
 export { gatherRows } from './gather-rows.js';
 export { type GramOptions, gram } from './gram.js';
 export type { Indices } from './indices.js';
+export { layerNorm } from './layer-norm.js';
 export { leastSquares } from './least-squares.js';
 export { type LeaveGroupOutOptions, leaveGroupOut } from './leave-group-out.js';
 export { type LeaveOneOutOptions, leaveOneOut } from './leave-one-out.js';

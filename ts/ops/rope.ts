@@ -1,4 +1,5 @@
 import { native } from '../native/addon.js';
+import { record } from '../tensor/recorder.js';
 import { Tensor } from '../tensor/tensor.js';
 
 /** Options of {@link rope}. */
@@ -12,6 +13,7 @@ export interface RopeOptions {
 /**
  * Rotary position embedding in the half-rotation layout: with `a = (offset + t) fᵢ`, the pair
  * `(xᵢ, xᵢ₊ₕ)` becomes `scale (xᵢ cos a − xᵢ₊ₕ sin a, xᵢ₊ₕ cos a + xᵢ sin a)`, h = D/2.
+ * A gradient flows to `x`, not to the frequencies.
  *
  * @param x f32 `[B, T, H, D]`, D even
  * @param inverseFrequencies f32 `[D/2]`
@@ -19,5 +21,17 @@ export interface RopeOptions {
  */
 export function rope(x: Tensor, inverseFrequencies: Tensor, options: RopeOptions = {}): Tensor {
   const { offset = 0, scale = 1 } = options;
-  return new Tensor(native().rope(x.handle, inverseFrequencies.handle, offset, scale));
+  const rotate = (input: Tensor, frequencies: Tensor, inverse: boolean) =>
+    new Tensor(native().rope(input.handle, frequencies.handle, offset, scale, inverse));
+  const output = rotate(x, inverseFrequencies, false);
+  record({
+    op: 'rope',
+    inputs: [x],
+    outputs: [output],
+    saved: [inverseFrequencies],
+    backward: ([gradient], [frequencies]) => [
+      rotate(gradient as Tensor, frequencies as Tensor, true),
+    ],
+  });
+  return output;
 }

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "test/binding/devices.h"
+#include "test/binding/finite_differences.h"
 
 namespace espalier::test {
 namespace {
@@ -83,6 +84,19 @@ TEST_CASE("rope of a part with its offset equals that part of the whole") {
     const std::vector<float> part(x.begin() + 6 * 24, x.end());
     const auto rotated = download(rotate(*device, part, {1, 4, 3, 8}, 6));
     CHECK(std::equal(rotated.begin(), rotated.end(), whole.begin() + 6 * 24));
+  }
+}
+
+TEST_CASE("inverse rope is the gradient: y·rope(x) equals rope⁻¹(y)·x, scale included") {
+  for (Device* device : devices()) {
+    const auto x = random_values(5 * 3 * 22, 3);
+    const auto y = random_values(x.size(), 4);
+    const Tensor frequencies = upload(*device, random_values(11, 5), {11});
+    const Shape shape{1, 5, 3, 22};
+    const auto forward = download(ops::rope(upload(*device, x, shape), frequencies, 7, 1.5));
+    const auto back = download(ops::rope(upload(*device, y, shape), frequencies, 7, 1.5, true));
+    CHECK(dot(forward, y) == doctest::Approx(dot(back, x)).epsilon(1e-5));
+    CHECK(dot(forward, y) != doctest::Approx(dot(forward, x)).epsilon(1e-3));
   }
 }
 
