@@ -8,5 +8,6 @@ export const suites: Readonly<Record<string, () => Promise<{ suite: Suite }>>> =
   quality: () => import('./suites/quality.js'),
   'event-loop': () => import('./suites/event-loop.js'),
   'transformers-roundtrip': () => import('./suites/transformers-roundtrip.js'),
+  adapters: () => import('./suites/adapters.js'),
   'comp-7b': () => import('./suites/comp-7b.js'),
 };

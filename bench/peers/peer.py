@@ -8,13 +8,14 @@ import json
 import os
 import sys
 
+import adapters
 import decoder
 import eigen
 import product
 
 METHODS = {
     name: getattr(module, name)
-    for module in (decoder, eigen, product)
+    for module in (adapters, decoder, eigen, product)
     for name in module.__all__
 }
 

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { environmentPath, pythonPath } from './python-path.js';
 
 /** What the peers import. PyPI's torch for Linux needs its CUDA libraries even on a CPU. */
-const PACKAGES = ['torch', 'transformers', 'safetensors', 'numpy', 'scipy'];
+const PACKAGES = ['torch', 'transformers', 'peft', 'safetensors', 'numpy', 'scipy'];
 
 function run(step: string, program: string, parameters: string[]): void {
   const { status, error } = spawnSync(program, parameters, { stdio: ['ignore', 2, 2] });
@@ -26,7 +26,7 @@ function complete(): boolean {
 if (complete()) {
   process.stderr.write('peers: ready\n');
 } else {
-  process.stderr.write('peers: installing torch and transformers, several GB\n');
+  process.stderr.write('peers: installing torch, transformers and peft, several GB\n');
   if (!existsSync(pythonPath())) run('venv', 'python3', ['-m', 'venv', environmentPath()]);
   run('pip', pythonPath(), ['-m', 'pip', 'install', '--quiet', ...PACKAGES]);
   if (!complete()) {

@@ -127,8 +127,12 @@ test('merging an adapter and then taking it off gives the base back', async () =
 test('a classifier comes out of the adapter with its classes, whatever prefix the base has', async () => {
   const query = 'bert.encoder.layer.0.attention.self.query';
   const adapter: AdapterFile = {
-    ...randomAdapter({ [query]: [4, 4] }, { taskType: 'SEQ_CLS', modulesToSave: ['classifier'] }),
+    ...randomAdapter(
+      { [query]: [4, 4] },
+      { taskType: 'SEQ_CLS', modulesToSave: ['classifier', 'pre_classifier'] },
+    ),
     modulesToSave: new Map([
+      ['pre_classifier.weight', { shape: [4, 4], data: new Float32Array(16) }],
       ['classifier.weight', { shape: [2, 4], data: Float32Array.of(1, 2, 3, 4, 5, 6, 7, 8) }],
       ['classifier.bias', { shape: [2], data: Float32Array.of(9, 10) }],
     ]),
@@ -157,6 +161,7 @@ test('a classifier comes out of the adapter with its classes, whatever prefix th
         `${query}.weight`,
         'classifier.bias',
         'classifier.weight',
+        'pre_classifier.weight',
       ].sort(),
     );
     const config = JSON.parse(readFileSync(join(output, 'config.json'), 'utf8'));

@@ -7,6 +7,7 @@ import type { TypedArray } from '../native/types.js';
 import { add } from '../ops/add.js';
 import { cast } from '../ops/cast.js';
 import { linear } from '../ops/linear.js';
+import { scale as scaleBy } from '../ops/scale.js';
 import { transpose } from '../ops/transpose.js';
 import { keep, scope } from '../tensor/scope.js';
 import { Tensor } from '../tensor/tensor.js';
@@ -27,9 +28,9 @@ export function mergedSource(
 ): TensorSource {
   const dtype = weightDType(entry);
   const { a, b, rank, inFeatures, outFeatures } = module;
-  const factor = scale * module.scale;
   const rowBytes = entry.bytes / outFeatures;
-  const rows = Math.max(1, Math.floor(BLOCK / inFeatures));
+  const rows = Math.min(outFeatures, Math.max(1, Math.floor(BLOCK / inFeatures)));
+  const factors = new Float32Array(rows).fill(scale * module.scale);
 
   async function* chunks(): AsyncGenerator<Uint8Array> {
     const columns = scope(() => keep(transpose(Tensor.from(a, [rank, inFeatures]))));
@@ -40,8 +41,14 @@ export function mergedSource(
         const values = dtype === 'f32' ? new Float32Array(stored) : new Uint16Array(stored);
         const merged = scope(() => {
           const weight = Tensor.from(values, [count, inFeatures], { dtype });
-          const scaled = b.subarray(row * rank, (row + count) * rank).map((x) => factor * x);
-          const change = linear(Tensor.from(scaled, [count, rank]), columns);
+          const product = linear(
+            Tensor.from(b.subarray(row * rank, (row + count) * rank), [count, rank]),
+            columns,
+          );
+          // Scaled after the product, as PEFT does it, so that the bits are the same.
+          const change = scaleBy(product, Tensor.from(factors.subarray(0, count)), {
+            axis: 'rows',
+          });
           return cast(add(cast(weight, 'f32'), change), dtype);
         });
         try {

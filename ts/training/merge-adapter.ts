@@ -144,7 +144,7 @@ async function resultConfig(
   const classes = [...adapter.modulesToSave]
     .filter(
       ([name, { shape }]) =>
-        /(classifier|out_proj|score)\.weight$/.test(name) && shape.length === 2,
+        /(^|\.)(classifier|out_proj|score)\.weight$/.test(name) && shape.length === 2,
     )
     .at(-1)?.[1].shape[0];
   if (classes === undefined) return config;
