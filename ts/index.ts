@@ -1,6 +1,7 @@
 /**
  * The public surface of espalier: verbs that work on model directories (`prune`, `evaluate`,
- * `inspect`, `doctor`), a model to run (`loadModel`), and the tensors and operations they are made of.
+ * `evaluateTask`, `inspect`, `doctor`), a model to run (`loadModel`), and the tensors and operations
+ * they are made of.
  */
 export { ERROR_CODES, type ErrorCode, EspalierError } from './common/errors.js';
 export type { LongOperationOptions, ProgressEvent } from './common/events.js';
@@ -17,6 +18,7 @@ export type { Sample, SampleSource } from './data/sample.js';
 export { type EncodeOptions, Tokenizer } from './data/tokenizer.js';
 export { type AdapterConfig, makeAdapterConfig } from './formats/adapter-config.js';
 export type { ModuleRank } from './formats/adapter-modules.js';
+export type { TaskName } from './data/tasks/tasks.js';
 export type { LayerShape, ModelConfig, ModelFamily } from './formats/model-config.js';
 export {
   type AdapterFile,
@@ -39,4 +41,10 @@ export type { PruneResult } from './systems/comp/prune-result.js';
 export { keep, scope } from './tensor/scope.js';
 export { Tensor, type TensorOptions } from './tensor/tensor.js';
 export { type EvaluateOptions, type Evaluation, evaluate } from './training/evaluate.js';
+export {
+  type EvaluateTaskOptions,
+  evaluateTask,
+  type ScoredQuestion,
+  type TaskEvaluation,
+} from './training/evaluate-task.js';
 export { type MergeOptions, type MergeResult, mergeAdapter } from './training/merge-adapter.js';

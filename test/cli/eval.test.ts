@@ -6,6 +6,7 @@ import { temporaryDirectory } from '../temporary-directory.js';
 
 const MODEL = join(root, 'demo', 'model');
 const TEXT = join(root, 'demo', 'text', 'stories.txt');
+const QUESTIONS = join(root, 'test', 'fixtures', 'tasks', 'arc.jsonl');
 const SHORT = ['eval', MODEL, '--text', TEXT, '--max-windows', '16'];
 
 test('eval prints a table on stdout and progress on stderr', async () => {
@@ -51,6 +52,18 @@ test('eval --json-stream ends with the result', async () => {
   assert.is(events.at(-1).result.windows, 16);
 });
 
+test('eval --task prints accuracies with their errors, and as JSON', async () => {
+  const args = ['eval', MODEL, '--task', 'arc_easy', '--data', QUESTIONS];
+  const { code, stdout, stderr } = await cli(args);
+  assert.is(code, 0, stderr);
+  assert.match(stdout, /^task {2,}arc_easy\nacc +\d+\.0 % ± \d+\.\d %\nacc_norm +\d+\.0 % ±/);
+  assert.match(stderr, /evaluate: 5\/5 questions/);
+  const json = JSON.parse((await cli([...args, '--limit', '3', '--json', '--quiet'])).stdout);
+  assert.is(json.questions, 3);
+  assert.is(json.choices, 12);
+  assert.ok(json.acc >= 0 && json.accNorm <= 1 && json.accStderr >= 0);
+});
+
 test('texts and windows that make no sense are refused with a remedy', async () => {
   const directory = temporaryDirectory();
   const file = (name: string, content: string | Uint8Array) => {
@@ -68,6 +81,12 @@ test('texts and windows that make no sense are refused with a remedy', async () 
     [['--text', TEXT, '--max-memory', 'much'], 2],
     [['--text', TEXT, '--device', 'cuda'], 3],
     [[], 2],
+    [['--task', 'arc_easy'], 2],
+    [['--task', 'mmlu', '--data', QUESTIONS], 2],
+    [['--task', 'arc_easy', '--data', QUESTIONS, '--text', TEXT], 2],
+    [['--task', 'arc_easy', '--data', QUESTIONS, '--window', '64'], 2],
+    [['--task', 'arc_easy', '--data', QUESTIONS, '--limit', '0'], 2],
+    [['--task', 'boolq', '--data', QUESTIONS], 1],
   ];
   for (const [args, expected] of cases) {
     const { code, stdout, stderr } = await cli(['eval', MODEL, '--quiet', ...args]);

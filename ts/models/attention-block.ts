@@ -16,6 +16,14 @@ export interface AttentionProjections {
   value: Tensor;
 }
 
+/**
+ * Rotates queries and keys by their positions and attends.
+ * @param heads query [batch, sequence, heads, headDim], key and value [batch, sequence, kvHeads, headDim]
+ * @param window see `attention`; default none
+ * @returns like the query
+ */
+export type Attend = (heads: AttentionProjections, window?: number) => Tensor;
+
 /** The q, k and v projections of the normalised stream `x` [batch, sequence, hidden]. */
 export function attentionProjections(layer: LayerWeights, x: Tensor): AttentionProjections {
   return {
@@ -28,6 +36,7 @@ export function attentionProjections(layer: LayerWeights, x: Tensor): AttentionP
 /**
  * From the projections to the input of o_proj: q/k norms, rotation, causal attention.
  * @param frequencies see `ropeFrequencies`, as a tensor [headDim / 2].
+ * @param attend replaces rotation and attention
  * @returns [batch, sequence, heads · headDim], head after head.
  */
 export function attentionContext(
@@ -35,6 +44,7 @@ export function attentionContext(
   layer: LayerWeights,
   projections: AttentionProjections,
   frequencies: Tensor,
+  attend: Attend = causalAttention(frequencies),
 ): Tensor {
   const { headDim, rmsNormEps: eps } = config;
   const { numAttentionHeads: heads, numKeyValueHeads: kvHeads, slidingWindow } = layer.shape;
@@ -44,11 +54,16 @@ export function attentionContext(
   const value = projections.value.reshape([batch, sequence, kvHeads, headDim]);
   if (layer.queryNorm !== undefined) query = rmsNorm(query, layer.queryNorm, eps);
   if (layer.keyNorm !== undefined) key = rmsNorm(key, layer.keyNorm, eps);
-  const context = attention(
-    rope(query, frequencies),
-    rope(key, frequencies),
-    value,
-    slidingWindow === undefined ? {} : { window: slidingWindow },
-  );
+  const context = attend({ query, key, value }, slidingWindow);
   return context.reshape([batch, sequence, heads * headDim]);
+}
+
+function causalAttention(frequencies: Tensor): Attend {
+  return ({ query, key, value }, window) =>
+    attention(
+      rope(query, frequencies),
+      rope(key, frequencies),
+      value,
+      window === undefined ? {} : { window },
+    );
 }

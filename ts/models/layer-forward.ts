@@ -5,7 +5,7 @@ import { swiglu } from '../ops/swiglu.js';
 import { scope } from '../tensor/scope.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { applyLinear } from './apply-linear.js';
-import { attentionContext, attentionProjections } from './attention-block.js';
+import { type Attend, attentionContext, attentionProjections } from './attention-block.js';
 import type { LayerWeights } from './layer-weights.js';
 
 /**
@@ -34,6 +34,8 @@ export type LayerTap =
 export interface LayerForwardOptions {
   /** Called, inside the layer's scope, with each intermediate tensor; `keep()` what must live on. */
   tap?: (tap: LayerTap, tensor: Tensor) => void;
+  /** Rotates and attends in place of the usual: position i of a sequence sees those up to i. */
+  attend?: Attend | undefined;
 }
 
 /**
@@ -47,13 +49,13 @@ export function layerForward(
   layer: LayerWeights,
   x: Tensor,
   frequencies: Tensor,
-  { tap }: LayerForwardOptions = {},
+  { tap, attend }: LayerForwardOptions = {},
 ): Tensor {
   return scope(() => {
     const eps = config.rmsNormEps;
     const attentionInput = rmsNorm(x, layer.inputNorm, eps);
     const projections = attentionProjections(layer, attentionInput);
-    const context = attentionContext(config, layer, projections, frequencies);
+    const context = attentionContext(config, layer, projections, frequencies, attend);
     const attentionOutput = applyLinear(layer.output, context);
     const norm = addRmsNorm(attentionOutput, x, layer.postAttentionNorm, eps);
     const gate = applyLinear(layer.gate, norm.output);

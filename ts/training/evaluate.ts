@@ -8,6 +8,7 @@ import { Tokenizer } from '../data/tokenizer.js';
 import type { ModelConfig } from '../formats/model-config.js';
 import { Checkpoint } from '../models/checkpoint.js';
 import { resolveDevice } from '../native/resolve-device.js';
+import { checkTokenIds } from './check-token-ids.js';
 import { checkPlanOptions, planEvaluation } from './evaluation-plan.js';
 import { windowLosses } from './window-losses.js';
 
@@ -85,7 +86,7 @@ export async function evaluate(directory: string, options: EvaluateOptions): Pro
     checkWindow(window, config);
     onProgress?.({ phase: 'tokenize', completed: 0, total: 1, unit: 'texts' });
     const { ids, bytes } = await tokenize(directory, text, signal);
-    checkIds(ids, config, directory);
+    checkTokenIds(ids, config, directory);
     const windows = cutWindows(ids, { ...options, window });
     const plan = planEvaluation(checkpoint, windows, { ...options, maxMemory });
     const start = performance.now();
@@ -133,13 +134,4 @@ async function tokenize(directory: string, path: string, signal: AbortSignal | u
   } finally {
     await tokenizer.dispose();
   }
-}
-
-function checkIds(ids: Int32Array, { vocabSize }: ModelConfig, directory: string): void {
-  const strange = ids.find((id) => id < 0 || id >= vocabSize);
-  if (strange === undefined) return;
-  throw new EspalierError(
-    'FORMAT',
-    `the tokenizer of ${directory} gives the id ${strange}, but the vocabulary has ${vocabSize}`,
-  );
 }

@@ -58,7 +58,7 @@ export function checkPlanOptions({
  */
 export function planEvaluation(
   checkpoint: Checkpoint,
-  windows: TextWindows,
+  windows: Pick<TextWindows, 'window' | 'count'>,
   options: EvaluationPlanOptions,
 ): EvaluationPlan {
   const { batch: asked, dtype = 'auto', maxMemory = 0.8 * process.availableMemory() } = options;

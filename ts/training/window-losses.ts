@@ -12,6 +12,7 @@ import { embedding } from '../ops/embedding.js';
 import { scope } from '../tensor/scope.js';
 import { Tensor } from '../tensor/tensor.js';
 import type { EvaluationPlan } from './evaluation-plan.js';
+import { Pacer } from './pacer.js';
 
 /** What one run over the windows works with. */
 interface Run {
@@ -22,12 +23,8 @@ interface Run {
   /** All layers when they stay loaded. */
   layers: readonly LayerWeights[] | undefined;
   frequencies: Tensor;
-  /** Waits for the stream every so much work, so that aborting is soon felt. */
-  pace: (x: Tensor, work: number) => Promise<void>;
+  pacer: Pacer;
 }
-
-/** Multiply-adds that are queued before anyone looks whether to go on: about a third of a second. */
-const WORK_BETWEEN_LOOKS = 2e10;
 
 /**
  * The mean negative log-likelihood, in nats, of each window's counted predictions.
@@ -52,15 +49,15 @@ export async function windowLosses(
     ? config.layers.map((_, i) => loadLayer(checkpoint, i, dtype))
     : undefined;
   const frequencies = Tensor.from(ropeFrequencies(config.rope, config.headDim));
-  let queued = 0;
-  const pace = async (x: Tensor, work: number) => {
-    queued += work;
-    if (queued < WORK_BETWEEN_LOOKS) return;
-    queued = 0;
-    await settle(x);
-    throwIfAborted(signal, 'evaluate');
+  const run: Run = {
+    checkpoint,
+    windows,
+    plan,
+    outer,
+    layers,
+    frequencies,
+    pacer: new Pacer(signal),
   };
-  const run: Run = { checkpoint, windows, plan, outer, layers, frequencies, pace };
   const means = new Float64Array(windows.count);
   const report = (completed: number) =>
     onProgress?.({ phase: 'evaluate', completed, total: windows.count, unit: 'windows' });
@@ -88,7 +85,7 @@ export async function windowLosses(
 
 /** Takes windows `[first, last)` through all layers, batch by batch inside each layer. */
 async function chunkLosses(run: Run, first: number, last: number): Promise<Tensor[]> {
-  const { checkpoint, windows, plan, outer, frequencies, pace } = run;
+  const { checkpoint, windows, plan, outer, frequencies, pacer } = run;
   const { config } = checkpoint;
   const { window } = windows;
   const batches: Int32Array[] = [];
@@ -107,10 +104,10 @@ async function chunkLosses(run: Run, first: number, last: number): Promise<Tenso
           const next = layerForward(config, layer, x, frequencies);
           streams[b] = next;
           x.dispose();
-          await pace(next, work * next.size);
+          await pacer.queued(next, work * next.size);
         }
         // Without this, a large model's layers would pile up in the queue, all of them mapped.
-        if (run.layers === undefined) await settle(streams.at(-1) as Tensor);
+        if (run.layers === undefined) await pacer.settle(streams.at(-1) as Tensor);
       } finally {
         if (run.layers === undefined) disposeLayer(layer);
       }
@@ -150,11 +147,4 @@ async function readMeans(
       index++;
     }
   }
-}
-
-/** Resolves when the stream has computed a tensor; copies one element of it only. */
-async function settle(x: Tensor): Promise<void> {
-  const probe = scope(() => x.reshape([x.size]).slice(0, 1));
-  await probe.read();
-  probe.dispose();
 }
