@@ -42,6 +42,15 @@ test('ids are those of the Python tokenizers', async () => {
   assert.equal([...bare], golden[1]?.[1].slice(1));
 });
 
+test('many texts give what each gives alone', async () => {
+  const all = await tokenizer.encodeAll(golden.map(([text]) => text));
+  assert.equal(
+    all.map((ids) => [...ids]),
+    golden.map(([, ids]) => ids),
+  );
+  assert.equal(await tokenizer.encodeAll([]), []);
+});
+
 test('a file is one string, taken as it stands', async () => {
   const path = join(temporaryDirectory(), 'text.txt');
   const text = golden[2]?.[0] ?? '';

@@ -157,5 +157,5 @@ test('options and rows that make no sense are refused', async () => {
     () => evaluateTask(babyllama, { task: 'winogrande', data: winogrande }),
     'CONFIG',
   );
-  assert.match(error.message, /long\.jsonl:1: .* 256 positions/);
+  assert.match(error.message, /long\.jsonl, line 1: .* 256 positions/);
 });

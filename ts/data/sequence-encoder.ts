@@ -56,6 +56,11 @@ export class SequenceEncoder {
     return checked(ids);
   }
 
+  /** The ids of many texts. */
+  encodeAll(texts: readonly string[], specialTokens: boolean): EncodedSequences {
+    return flatten(texts.map((text) => this.encode(text, specialTokens)));
+  }
+
   /**
    * Texts, or pairs of texts, with the special tokens around them. Longer ones are cut, the longer
    * part first, before the special tokens go in.

@@ -12,6 +12,7 @@ import { WordEncoder } from './word-encoder.js';
 export type TokenizerRequest =
   | { kind: 'load' }
   | { kind: 'encode'; text: string; specialTokens: boolean }
+  | { kind: 'encode-all'; texts: readonly string[]; specialTokens: boolean }
   | { kind: 'encode-file'; path: string; specialTokens: boolean }
   | {
       kind: 'encode-pairs';
@@ -77,6 +78,8 @@ function answer(loaded: LoadedTokenizer, request: TokenizerRequest): TokenizerRe
       return { loaded: true };
     case 'encode':
       return encode(loaded, request.text, request.specialTokens);
+    case 'encode-all':
+      return loaded.encoder.encodeAll(request.texts, request.specialTokens);
     case 'encode-file':
       return encode(loaded, readText(request.path), request.specialTokens);
     case 'encode-pairs':

@@ -66,6 +66,21 @@ export class Tokenizer {
   }
 
   /**
+   * The token ids of many texts, in one trip to the tokenizer's thread.
+   * @throws EspalierError `FORMAT` for a text that has no tokens in this vocabulary, `ABORTED`.
+   */
+  async encodeAll(texts: readonly string[], options: EncodeOptions = {}): Promise<Int32Array[]> {
+    const { specialTokens = true, signal } = options;
+    const reply = await this.#ask({ kind: 'encode-all', texts, specialTokens }, signal);
+    const { ids, lengths } = sequences(reply);
+    let end = 0;
+    return Array.from(lengths, (length) => {
+      end += length;
+      return ids.subarray(end - length, end);
+    });
+  }
+
+  /**
    * Texts, or pairs of texts, with the tokenizer's special tokens around them, each cut to
    * `maxLength` tokens; of a pair the longer part is cut first.
    * @throws EspalierError `CONFIG` when `maxLength` has no room for the special tokens, `ABORTED`.

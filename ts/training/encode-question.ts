@@ -54,7 +54,7 @@ export async function encodeQuestions(
     const choices = (texts[i] ?? []).map(({ context, whole }) => {
       const before = idsOf(context);
       const targets = idsOf(whole).subarray(before.length);
-      refuseUnscorable(targets, before, `${path}:${question.line}`, positions);
+      refuseUnscorable(targets, before, `${path}, line ${question.line}`, positions);
       const all = new Int32Array(before.length + targets.length);
       all.set(before);
       all.set(targets, before.length);

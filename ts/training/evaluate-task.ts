@@ -216,9 +216,7 @@ async function* encodedParts(
   { task, data, labels, limit, signal }: EvaluateTaskOptions,
 ): AsyncGenerator<EncodedQuestion[], undefined> {
   const encode = async (texts: readonly string[]) => {
-    const ids = await Promise.all(
-      texts.map((text) => tokenizer.encode(text, signal === undefined ? {} : { signal })),
-    );
+    const ids = await tokenizer.encodeAll(texts, signal === undefined ? {} : { signal });
     for (const each of ids) checkTokenIds(each, config, directory);
     return ids;
   };

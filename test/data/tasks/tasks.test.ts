@@ -66,7 +66,7 @@ test('arc asks the question and continues it with each answer, in both published
     () => questions('arc_challenge', file('arc.jsonl', ['', columns, wrong])),
     'FORMAT',
   );
-  assert.match(error.message, /arc\.jsonl:3: answerKey is C/);
+  assert.match(error.message, /arc\.jsonl, line 3: answerKey is C/);
 });
 
 test('piqa takes labels from the row, from the file beside it, or from a file that is named', async () => {
@@ -91,9 +91,15 @@ test('piqa takes labels from the row, from the file beside it, or from a file th
     [1],
   );
   file('valid-labels.lst', ['0']);
-  assert.match((await fails(() => questions('piqa', path), 'FORMAT')).message, /valid\.jsonl:2: /);
+  assert.match(
+    (await fails(() => questions('piqa', path), 'FORMAT')).message,
+    /valid\.jsonl, line 2: /,
+  );
   file('valid-labels.lst', ['0', '1', '1']);
-  assert.match((await fails(() => questions('piqa', path), 'FORMAT')).message, /labels\.lst:3: /);
+  assert.match(
+    (await fails(() => questions('piqa', path), 'FORMAT')).message,
+    /labels\.lst, line 3: /,
+  );
   assert.is((await questions('piqa', path, { limit: 1 })).length, 1);
 });
 
@@ -137,7 +143,7 @@ test('hellaswag is cleaned of its headings', async () => {
     () => questions('hellaswag', file('hellaswag.jsonl', [{ ...row, label: 4 }])),
     'FORMAT',
   );
-  assert.match(error.message, /hellaswag\.jsonl:1: the label is 4/);
+  assert.match(error.message, /hellaswag\.jsonl, line 1: the label is 4/);
 });
 
 test('winogrande scores the rest of the sentence after each option', async () => {
@@ -165,11 +171,11 @@ test('winogrande scores the rest of the sentence after each option', async () =>
 test('malformed rows name file and line', async () => {
   const good = { question: 'q', passage: 'p', label: true };
   const cases: [unknown, RegExp][] = [
-    ['{"question": "q"', /bad\.jsonl:2.*not valid JSON/],
-    ['[1, 2]', /bad\.jsonl:2: /],
-    ['{"question":"q","question":"r","passage":"p","label":true}', /bad\.jsonl:2.*twice/],
-    [{ question: 'q', passage: 7, label: true }, /bad\.jsonl:2: passage: /],
-    [{ question: 'q', passage: 'p', label: 'maybe' }, /bad\.jsonl:2: label: /],
+    ['{"question": "q"', /bad\.jsonl, line 2.*not valid JSON/],
+    ['[1, 2]', /bad\.jsonl, line 2: /],
+    ['{"question":"q","question":"r","passage":"p","label":true}', /bad\.jsonl, line 2.*twice/],
+    [{ question: 'q', passage: 7, label: true }, /bad\.jsonl, line 2: passage: /],
+    [{ question: 'q', passage: 'p', label: 'maybe' }, /bad\.jsonl, line 2: label: /],
   ];
   for (const [row, message] of cases) {
     const path = file('bad.jsonl', [good, row]);

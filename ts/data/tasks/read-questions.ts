@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs';
-import { EspalierError } from '../../common/errors.js';
 import { parseStrictJson } from '../../formats/strict-json.js';
-import { type TextLine, textLines } from '../text-lines.js';
+import { openToScan, type RawRecord, recordError, scanRecords } from '../record-scanner.js';
 import type { Question, Task } from './task.js';
 
 /** A question and where it stands. */
@@ -9,6 +8,8 @@ export interface LocatedQuestion extends Question {
   /** Line of the file, from 1. */
   line: number;
 }
+
+const decoder = new TextDecoder();
 
 /** Options of {@link readQuestions}. */
 export interface ReadQuestionsOptions {
@@ -36,19 +37,22 @@ export async function* readQuestions(
   try {
     for await (const { line, bytes } of rows(path, signal)) {
       if (count === limit) return;
-      const label = (await labels?.next())?.value;
+      const label = (await labels?.next())?.value?.bytes;
       if (labels !== undefined && label === undefined) {
-        throw refused(path, line, `${labelFile} has only ${count} labels`);
+        throw recordError(path, line, `${labelFile} has only ${count} labels`);
       }
-      const row = parseStrictJson(bytes, `${path}:${line}`);
-      const question = task.question(row, label?.bytes.toString('utf8').trim());
-      if (typeof question === 'string') throw refused(path, line, question);
+      const row = parseStrictJson(bytes, `${path}, line ${line}`);
+      const question = task.question(
+        row,
+        label === undefined ? undefined : decoder.decode(label).trim(),
+      );
+      if (typeof question === 'string') throw recordError(path, line, question);
       yield { line, ...question };
       count++;
     }
     const rest = (await labels?.next())?.value;
     if (rest !== undefined) {
-      throw refused(labelFile as string, rest.line, `${path} has only ${count} questions`);
+      throw recordError(labelFile as string, rest.line, `${path} has only ${count} questions`);
     }
   } finally {
     await labels?.return(undefined);
@@ -65,18 +69,18 @@ export async function countQuestions(
   return count;
 }
 
+/** The rows of a file that hold more than white space. */
 async function* rows(
   path: string,
   signal: AbortSignal | undefined,
-): AsyncGenerator<TextLine, undefined> {
-  for await (const line of textLines(path, { signal })) {
-    if (line.bytes.some((byte) => byte > 32)) yield line;
+): AsyncGenerator<RawRecord, undefined> {
+  const handle = await openToScan(path);
+  try {
+    const options = signal === undefined ? {} : { signal };
+    for await (const records of scanRecords(handle, path, 'lines', options)) {
+      for (const record of records) if (record.bytes.some((byte) => byte > 32)) yield record;
+    }
+  } finally {
+    await handle.close();
   }
-}
-
-function refused(path: string, line: number, why: string): EspalierError {
-  return new EspalierError('FORMAT', `${path}:${line}: ${why}`, {
-    remedy: 'use the file as it is published for this task, or correct the row',
-    details: { path, line },
-  });
 }
