@@ -45,7 +45,7 @@ async function pruned(changes: Partial<BlockMethod>, channels = 200, groups = 3)
   const window = () => Int32Array.from({ length: 24 }, () => random.integer(config.vocabSize));
   const windows = (count: number) => Array.from({ length: count }, window);
   const chunks = calibrationChunks(
-    { window: 24, training: windows(40), heldOut: windows(6), available: 46 },
+    { window: 24, training: windows(40), heldOut: windows(6), sampled: 0, available: 46 },
     352,
     352 * 4 * 24 * 8,
   );

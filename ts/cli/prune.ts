@@ -41,6 +41,11 @@ export function addPrune(program: Command, run: RunVerb): void {
     .option('--ratio <share>', 'of all parameters to remove (default: 0.2)', number(0, 1))
     .addOption(choice('--method <name>', 'how to choose (default: comp)', PRUNE_METHODS))
     .option('--samples <n>', 'calibration windows (default: 128)', integer(1))
+    .option(
+      '--self-sampled <share>',
+      'of the windows that the model writes itself (default: auto)',
+      autoOr(number(0, 1)),
+    )
     .option('--window <tokens>', 'tokens in a window (default: 128)', integer(2))
     .addOption(choice('--metric <name>', 'score of a neuron, for comp', COMP_METRICS))
     .addOption(choice('--recover <how>', 'repair of what stays (default: refit)', RECOVERIES))
@@ -102,7 +107,8 @@ export function pruneText(result: PruneResult, style: Style): string {
     ['MLP width', range(widths.intermediateSize)],
     [
       'calibration',
-      `${calibration.training + calibration.heldOut} windows of ${calibration.window}`,
+      `${calibration.training + calibration.heldOut} windows of ${calibration.window}` +
+        (calibration.sampled === 0 ? '' : ` (${calibration.sampled} written by the model)`),
     ],
     [
       'perplexity',

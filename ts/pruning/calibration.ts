@@ -26,6 +26,8 @@ export interface Calibration {
   heldOut: Int32Array[];
   /** How many different windows the texts have. */
   available: number;
+  /** How many of the windows the model wrote itself. */
+  sampled: number;
 }
 
 /**
@@ -73,6 +75,7 @@ export async function drawCalibration(
     training: take(drawn.slice(judged)),
     heldOut: take(drawn.slice(0, judged)),
     available: windows.length,
+    sampled: 0,
   };
 }
 

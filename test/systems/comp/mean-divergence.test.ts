@@ -23,7 +23,13 @@ for (const model of ['llama-gqa', 'llama-bf16']) {
     const { config } = checkpoint;
     const window = () => Int32Array.from({ length: 6 }, () => random.integer(config.vocabSize));
     const chunks = calibrationChunks(
-      { window: 6, training: [window()], heldOut: [window(), window(), window()], available: 4 },
+      {
+        window: 6,
+        training: [window()],
+        heldOut: [window(), window(), window()],
+        sampled: 0,
+        available: 4,
+      },
       1,
       2 * 4 * 6,
     );

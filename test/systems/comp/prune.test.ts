@@ -6,6 +6,7 @@ import { Checkpoint } from '../../../ts/models/checkpoint.js';
 import { drawCalibration } from '../../../ts/pruning/calibration.js';
 import { modelParameters } from '../../../ts/systems/comp/parameter-budget.js';
 import { prune } from '../../../ts/systems/comp/prune.js';
+import { evaluate } from '../../../ts/training/evaluate.js';
 import { PRUNE_METHODS, type PruneOptions } from '../../../ts/systems/comp/prune-options.js';
 import { assert, test } from '../../harness.js';
 import { temporaryDirectory } from '../../temporary-directory.js';
@@ -16,7 +17,14 @@ let count = 0;
 
 function options(extra: Partial<PruneOptions> = {}): PruneOptions {
   const output = join(folder, `result-${count++}`);
-  return { output, calibration: calibrationText, samples: 12, window: 32, ...extra };
+  return {
+    output,
+    calibration: calibrationText,
+    samples: 12,
+    window: 32,
+    selfSampled: 0,
+    ...extra,
+  };
 }
 
 /** The mean loss of a directory's model on the held-out windows of a run. */
@@ -192,4 +200,31 @@ test('progress tells the phases in order', async () => {
     options({ onProgress: ({ phase }) => void (phases.at(-1) === phase || phases.push(phase)) }),
   );
   assert.equal(phases, ['tokenize', 'calibrate', 'search', 'prune', 'write']);
+});
+
+test('half of the windows are written by the model, which keeps it able beyond the text', async () => {
+  const texts = join(import.meta.dirname, '..', '..', '..', 'demo', 'text');
+  const after: number[] = [];
+  for (const selfSampled of [0, 'auto'] as const) {
+    const run = options({
+      selfSampled,
+      calibration: join(texts, 'wizard-of-oz.txt'),
+      samples: 32,
+      window: 64,
+      layerShare: 0,
+      keyValueGroups: 4,
+    });
+    const { calibration } = await prune(demoModel, run);
+    assert.is(calibration.training + calibration.heldOut, 32);
+    assert.is(calibration.sampled, selfSampled === 0 ? 0 : 16);
+    const text = join(texts, 'stories.txt');
+    after.push((await evaluate(run.output, { text, window: 64, maxWindows: 100 })).perplexity);
+  }
+  assert.ok((after[1] as number) < (after[0] as number), after.join(' '));
+});
+
+test('the same seed lets the model write the same', async () => {
+  const run = options({ selfSampled: 0.9, layerShare: 0 });
+  const { perLayer } = await prune(demoModel, run);
+  assert.equal((await prune(demoModel, { ...run, force: true })).perLayer, perLayer);
 });

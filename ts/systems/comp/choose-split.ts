@@ -2,8 +2,8 @@ import { EspalierError } from '../../common/errors.js';
 import { type Calibration, thinCalibration } from '../../pruning/calibration.js';
 import { calibrationChunks, disposeChunks } from '../../pruning/calibration-chunks.js';
 import type { BlockMethod } from '../../pruning/block-task.js';
+import { ESTIMATE_WINDOWS, isAffordable } from './affordable.js';
 import { candidateSplits, layersOnly } from './candidate-splits.js';
-import { modelParameters } from './parameter-budget.js';
 import type { ResolvedPruneOptions } from './prune-options.js';
 import { reaches, type Split, untouched } from './split.js';
 import { searchSplit, type SplitTrial } from './split-search.js';
@@ -11,17 +11,8 @@ import { leastImportant } from './survey.js';
 import { trySplit } from './try-split.js';
 import type { Workbench } from './workbench.js';
 
-/** Calibration windows of an estimate. */
-const ESTIMATE_WINDOWS = 16;
-
 /** How many of the best estimates are evaluated with all calibration windows. */
 const FINALISTS = 3;
-
-/**
- * Splits are searched for while parameters × tokens of one estimate stay below this; larger models
- * take half of the ratio from whole layers, the rest from channels, as with `layerShare` 0.5.
- */
-const SEARCH_LIMIT = 1e11;
 
 /** Everything that the choice of a split depends on. */
 export interface SplitChoice {
@@ -57,7 +48,8 @@ export async function chooseSplit(
     if (split === undefined) throw impossible(ratio, 'by whole layers alone');
     return { trials: [{ split }], align: asked };
   }
-  const searched = searches(choice);
+  // Larger models take half of the ratio from whole layers, the rest from channels.
+  const searched = isAffordable(config, options.window);
   const layerShare = options.layerShare === 'auto' && !searched ? 0.5 : options.layerShare;
   const dropSets = await layerSets(choice, layerShare, searched);
   const candidates = candidateSplits(config, {
@@ -72,10 +64,6 @@ export async function chooseSplit(
   if (!searched)
     return { trials: candidates.map((split) => ({ split })).slice(0, 1), align: asked };
   return { trials: await tryAll(choice, candidates), align: asked };
-}
-
-function searches({ bench, options }: SplitChoice): boolean {
-  return modelParameters(bench.config) * ESTIMATE_WINDOWS * options.window <= SEARCH_LIMIT;
 }
 
 /** Sets of layers that may go together: by influence, and by trial where that is affordable. */

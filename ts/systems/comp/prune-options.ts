@@ -38,6 +38,11 @@ export interface PruneOptions extends LongOperationOptions {
   samples?: number;
   /** Tokens per calibration window, at least 2; default 128. */
   window?: number;
+  /**
+   * Share of the calibration windows that the model writes itself, 0 to 1, the rest is drawn from the
+   * texts; `auto`, the default, is 0.5 for `comp` where the split is searched for, else 0 [ours].
+   */
+  selfSampled?: 'auto' | number;
   /** Score of units, for `comp`; default `reconstruction`. */
   metric?: CompMetric;
   /** Recovery, for `comp`; default `refit`. */
@@ -120,6 +125,7 @@ export function resolvePruneOptions(options: PruneOptions): ResolvedPruneOptions
     ratio: options.ratio ?? 0.2,
     samples: options.samples ?? 128,
     window: options.window ?? 128,
+    selfSampled: options.selfSampled ?? 'auto',
     metric: options.metric ?? 'reconstruction',
     recover: options.recover ?? 'refit',
     layerShare: options.layerShare ?? 'auto',
@@ -152,6 +158,7 @@ export function resolvePruneOptions(options: PruneOptions): ResolvedPruneOptions
     if (resolved[name] !== 'auto') whole(name, resolved[name], name === 'align' ? 1 : 0);
   }
   if (resolved.layerShare !== 'auto') range('layerShare', resolved.layerShare, 0, 1, 'to');
+  if (resolved.selfSampled !== 'auto') range('selfSampled', resolved.selfSampled, 0, 1, 'to');
   if (resolved.keyValueGroups !== 'auto') whole('keyValueGroups', resolved.keyValueGroups, 1);
   range('heldOut', resolved.heldOut, 0, 0.5, 'to');
   range('blend', resolved.blend, 0, 1, 'to');

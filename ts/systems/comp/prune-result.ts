@@ -34,7 +34,8 @@ export interface PruneResult {
    * result, which has.
    */
   heldOutLoss: { before: number; trial?: number; after: number };
-  calibration: { training: number; heldOut: number; window: number };
+  /** Windows that the equations saw, that judged them, how many of both the model wrote itself. */
+  calibration: { training: number; heldOut: number; sampled: number; window: number };
   warnings: string[];
   /** Wall-clock time of this call, which may have resumed an earlier one. */
   seconds: number;

@@ -1,5 +1,4 @@
 import type { LongOperationOptions } from '../../common/events.js';
-import { Tokenizer } from '../../data/tokenizer.js';
 import type { ModelConfig } from '../../formats/model-config.js';
 import type { OutputDirectory } from '../../formats/output-directory.js';
 import { writeRunRecord } from '../../formats/run-record.js';
@@ -7,13 +6,14 @@ import { native } from '../../native/addon.js';
 import type { Checkpoint } from '../../models/checkpoint.js';
 import type { LayerWeights } from '../../models/layer-weights.js';
 import { ropeFrequencies } from '../../models/rope-frequencies.js';
-import { type Calibration, drawCalibration } from '../../pruning/calibration.js';
+import type { Calibration } from '../../pruning/calibration.js';
 import { calibrationChunks, disposeChunks } from '../../pruning/calibration-chunks.js';
 import { loadFinishedLayer } from '../../pruning/load-finished-layer.js';
 import { PartialResult } from '../../pruning/partial-result.js';
 import { writePrunedModel } from '../../pruning/write-model.js';
 import { Tensor } from '../../tensor/tensor.js';
 import { blockMethod } from './block-method.js';
+import { calibrate } from './calibrate.js';
 import { RATIO_TOLERANCE } from './candidate-splits.js';
 import { chooseSplit } from './choose-split.js';
 import { distributeChannels } from './distribute-channels.js';
@@ -73,8 +73,10 @@ export class PruneRun {
     const hashing = inputHashes(this.#setup.directory, checkpoint, options.calibration, signal);
     hashing.catch(() => {});
     const partial = await PartialResult.open(output.path, fingerprint);
-    const calibration = await this.#calibrate();
-    const bench = this.#bench(calibration);
+    const { rope, headDim } = checkpoint.config;
+    const frequencies = Tensor.from(ropeFrequencies(rope, headDim));
+    const calibration = await this.#calibrate(frequencies);
+    const bench = this.#bench(calibration, frequencies);
     const wide = widestLayer(bench.config) >= WIDE;
     // Freed blocks of such sizes are seldom asked for again soon.
     if (wide) native().setCacheLimit(WIDE_CACHE_BYTES);
@@ -99,45 +101,28 @@ export class PruneRun {
     }
   }
 
-  async #calibrate(): Promise<Calibration> {
+  async #calibrate(frequencies: Tensor): Promise<Calibration> {
     const { directory, checkpoint, options, signal } = this.#setup;
-    const { samples, window, heldOut, seed, calibration: files } = options;
-    this.#progress('tokenize', 0, 1, 'texts');
-    const tokenizer = await Tokenizer.open(directory, signal);
-    try {
-      const drawn = await drawCalibration(tokenizer, checkpoint.config.vocabSize, {
-        files,
-        samples,
-        window,
-        heldOut,
-        seed,
-        ...(signal === undefined ? {} : { signal }),
-      });
-      if (drawn.available < samples) {
-        this.#warnings.push(
-          `the calibration text has ${drawn.available} windows of ${window} tokens, ` +
-            `fewer than the ${samples} asked for; all are used`,
-        );
-      }
-      if (drawn.heldOut.length === 0) {
-        this.#warnings.push(
-          'too few calibration windows to hold any out; nothing is cross-checked',
-        );
-      }
-      return drawn;
-    } finally {
-      await tokenizer.dispose();
-    }
+    const { calibration, warnings } = await calibrate({
+      directory,
+      checkpoint,
+      frequencies,
+      options,
+      ...(signal === undefined ? {} : { signal }),
+      onPhase: (phase) => this.#progress(phase, 0, 1, phase === 'sample' ? 'windows' : 'texts'),
+    });
+    this.#warnings.push(...warnings);
+    return calibration;
   }
 
-  #bench(calibration: Calibration): Workbench {
+  #bench(calibration: Calibration, frequencies: Tensor): Workbench {
     const { checkpoint, signal } = this.#setup;
     const { config } = checkpoint;
     const layers = config.layers.length;
     return {
       checkpoint,
       config,
-      frequencies: Tensor.from(ropeFrequencies(config.rope, config.headDim)),
+      frequencies,
       chunks: calibrationChunks(calibration, widestLayer(config), CHUNK_BYTES),
       ...(signal === undefined ? {} : { signal }),
       onLayer: (phase, layer) => {
@@ -306,6 +291,7 @@ export class PruneRun {
       calibration: {
         training: calibration.training.length,
         heldOut: calibration.heldOut.length,
+        sampled: calibration.sampled,
         window: calibration.window,
       },
       warnings: [...this.#warnings],

@@ -1,0 +1,68 @@
+import { Random } from '../../ts/common/random.js';
+import { loadModel } from '../../ts/models/load-model.js';
+import { ropeFrequencies } from '../../ts/models/rope-frequencies.js';
+import { sampleSequences } from '../../ts/models/sample-sequences.js';
+import { Tensor } from '../../ts/tensor/tensor.js';
+import { assert, fails, test } from '../harness.js';
+import { demoModel, smallModel } from '../systems/comp/small-model.js';
+
+async function write(directory: string, first: number[], length: number, signal?: AbortSignal) {
+  const model = await loadModel(directory);
+  const { config, outer, layers } = model;
+  const frequencies = Tensor.from(ropeFrequencies(config.rope, config.headDim));
+  const random = new Random(3);
+  const options = { first, length, random, ...(signal === undefined ? {} : { signal }) };
+  try {
+    const sequences = await sampleSequences({ config, outer, layers, frequencies }, options);
+    return { model, sequences: sequences.map((sequence) => [...sequence]) };
+  } finally {
+    frequencies.dispose();
+  }
+}
+
+/** Draws again from the logits of whole forward passes, without any cache. */
+async function writeSlowly(directory: string, first: number[], length: number) {
+  const model = await loadModel(directory);
+  const random = new Random(3);
+  const sequences = first.map((id) => [id]);
+  while ((sequences[0] as number[]).length < length) {
+    const logits = model.forward(sequences);
+    const all = (await logits.read()) as Float32Array;
+    const [, steps, vocab] = logits.shape as [number, number, number];
+    for (const [i, sequence] of sequences.entries()) {
+      const row = all.subarray((i * steps + steps - 1) * vocab, (i * steps + steps) * vocab);
+      const most = Math.max(...row);
+      const weights = [...row].map((logit) => Math.exp(logit - most));
+      let left = random.float() * weights.reduce((sum, weight) => sum + weight, 0);
+      sequence.push(weights.findIndex((weight) => (left -= weight) < 0));
+    }
+    logits.dispose();
+  }
+  model.dispose();
+  return sequences;
+}
+
+for (const name of ['llama-mha-tied', 'llama-bias-headdim', 'qwen3', 'mistral-window']) {
+  test(`${name}: what is written with kept keys is what whole passes give`, async () => {
+    const directory = smallModel(name);
+    const { model, sequences } = await write(directory, [5, 9, 60], 24);
+    model.dispose();
+    assert.equal(sequences, await writeSlowly(directory, [5, 9, 60], 24));
+  });
+}
+
+test('a trained model finds what it wrote likely, and never writes the same twice', async () => {
+  const first = Array.from({ length: 16 }, () => 40);
+  const { model, sequences } = await write(demoModel, first, 128);
+  const losses = await model.loss(sequences);
+  model.dispose();
+  const mean = losses.reduce((sum, loss) => sum + loss, 0) / losses.length;
+  assert.ok(mean < 1.5, String(mean));
+  assert.is(new Set(sequences.map(String)).size, sequences.length);
+});
+
+test('writing can be aborted', async () => {
+  const controller = new AbortController();
+  controller.abort();
+  await fails(() => write(demoModel, [3], 64, controller.signal), 'ABORTED');
+});

@@ -1,0 +1,195 @@
+import { breathe } from '../common/abort.js';
+import type { Random } from '../common/random.js';
+import type { ModelConfig } from '../formats/model-config.js';
+import { add } from '../ops/add.js';
+import { attention } from '../ops/attention.js';
+import { embedding } from '../ops/embedding.js';
+import { addRmsNorm, rmsNorm } from '../ops/rms-norm.js';
+import { rope } from '../ops/rope.js';
+import { swiglu } from '../ops/swiglu.js';
+import { scope } from '../tensor/scope.js';
+import { Tensor } from '../tensor/tensor.js';
+import { applyLinear } from './apply-linear.js';
+import { attentionProjections } from './attention-block.js';
+import { headLogits } from './decoder-head.js';
+import type { LayerWeights } from './layer-weights.js';
+import type { OuterWeights } from './outer-weights.js';
+
+/** The model that {@link sampleSequences} draws from. */
+export interface SampledModel {
+  config: ModelConfig;
+  outer: OuterWeights;
+  layers: readonly LayerWeights[];
+  /** See `ropeFrequencies`, as a tensor [headDim / 2]. */
+  frequencies: Tensor;
+}
+
+/** What {@link sampleSequences} draws. */
+export interface SampleOptions {
+  /** The first token of every sequence. */
+  first: readonly number[];
+  /** Tokens in a sequence, the first included; at most the model's positions. */
+  length: number;
+  random: Random;
+  signal?: AbortSignal;
+}
+
+/** Rotated keys and values of all positions so far, [position, sequence, kvHead, headDim]. */
+interface LayerCache {
+  keys: Float32Array;
+  values: Float32Array;
+}
+
+/** Bytes that kept keys and values may take; more sequences are written one batch after the other. */
+const MAX_CACHE_BYTES = 64 << 20;
+
+/** Logits that are looked at before the event loop gets its turn. */
+const LOGITS_AT_ONCE = 1 << 17;
+
+/**
+ * Lets a model write: every next token is drawn from its own distribution (temperature 1). Keys and
+ * values are kept, 64 MiB of them at most, so the work is that of one forward pass over all tokens.
+ * @throws EspalierError `ABORTED`, `OUT_OF_MEMORY`
+ */
+export async function sampleSequences(
+  model: SampledModel,
+  { first, ...options }: SampleOptions,
+): Promise<Int32Array[]> {
+  const { config, layers } = model;
+  const groups = layers.reduce((sum, { shape }) => sum + shape.numKeyValueHeads, 0);
+  const each = 8 * options.length * groups * config.headDim;
+  const most = Math.max(1, Math.floor(MAX_CACHE_BYTES / each));
+  const sequences: Int32Array[] = [];
+  for (let start = 0; start < first.length; start += most) {
+    const batch = { first: first.slice(start, start + most), ...options };
+    sequences.push(...(await sampleBatch(model, batch)));
+  }
+  return sequences;
+}
+
+/** Writes some sequences in step. */
+async function sampleBatch(
+  model: SampledModel,
+  { first, length, random, signal }: SampleOptions,
+): Promise<Int32Array[]> {
+  const { config, layers } = model;
+  const count = first.length;
+  const caches = layers.map(({ shape }) => {
+    const size = length * count * shape.numKeyValueHeads * config.headDim;
+    return { keys: new Float32Array(size), values: new Float32Array(size) };
+  });
+  const sequences = first.map((id) => new Int32Array(length).fill(id));
+  for (let position = 0; position + 1 < length; position++) {
+    const ids = Int32Array.from(sequences, (sequence) => sequence[position] as number);
+    const logits = await nextLogits(model, ids, position, caches);
+    const rowsAtOnce = Math.ceil(LOGITS_AT_ONCE / config.vocabSize);
+    for (const [i, sequence] of sequences.entries()) {
+      if (i % rowsAtOnce === 0) await breathe(signal, 'sample');
+      const row = logits.subarray(i * config.vocabSize, (i + 1) * config.vocabSize);
+      sequence[position + 1] = draw(row, random);
+    }
+  }
+  return sequences;
+}
+
+/** The logits behind one more token of every sequence, f32 [sequences, vocab]. */
+async function nextLogits(
+  { config, outer, layers, frequencies }: SampledModel,
+  ids: Int32Array,
+  position: number,
+  caches: readonly LayerCache[],
+): Promise<Float32Array> {
+  let x = scope(() => embedding(Tensor.from(ids, [1, ids.length]), outer.embedding));
+  try {
+    for (const [i, layer] of layers.entries()) {
+      const next = await nextStream(
+        config,
+        layer,
+        x,
+        frequencies,
+        position,
+        caches[i] as LayerCache,
+      );
+      x.dispose();
+      x = next;
+    }
+    const logits = headLogits(config, outer, x);
+    try {
+      return (await logits.read()) as Float32Array;
+    } finally {
+      logits.dispose();
+    }
+  } finally {
+    x.dispose();
+  }
+}
+
+/**
+ * A layer at one position of every sequence. All sequences have the same length, so they stand side by
+ * side as heads of one: what has been seen is then contiguous, and attention reads it as it lies.
+ */
+async function nextStream(
+  config: ModelConfig,
+  layer: LayerWeights,
+  x: Tensor,
+  frequencies: Tensor,
+  position: number,
+  { keys, values }: LayerCache,
+): Promise<Tensor> {
+  const { headDim, rmsNormEps: eps } = config;
+  const { numAttentionHeads: heads, numKeyValueHeads: groups, slidingWindow } = layer.shape;
+  const count = x.shape[1] as number;
+  const { query, key, value } = scope(() => {
+    const { query, key, value } = attentionProjections(layer, rmsNorm(x, layer.inputNorm, eps));
+    const placed = (y: Tensor, perSequence: number, norm: Tensor | undefined) => {
+      const split = y.reshape([1, 1, count * perSequence, headDim]);
+      const normed = norm === undefined ? split : rmsNorm(split, norm, eps);
+      return rope(normed, frequencies, { offset: position });
+    };
+    return {
+      query: placed(query, heads, layer.queryNorm),
+      key: placed(key, groups, layer.keyNorm),
+      value,
+    };
+  });
+  try {
+    const stride = count * groups * headDim;
+    const [k, v] = await Promise.all([key.read(), value.read()]);
+    keys.set(k as Float32Array, position * stride);
+    values.set(v as Float32Array, position * stride);
+    return scope(() => {
+      const seen = (cache: Float32Array) =>
+        Tensor.from(cache.subarray(0, (position + 1) * stride), [
+          1,
+          position + 1,
+          count * groups,
+          headDim,
+        ]);
+      const window = slidingWindow === undefined ? {} : { window: slidingWindow };
+      const context = attention(query, seen(keys), seen(values), window);
+      const attended = applyLinear(layer.output, context.reshape([1, count, heads * headDim]));
+      const norm = addRmsNorm(attended, x, layer.postAttentionNorm, eps);
+      const activation = swiglu(
+        applyLinear(layer.gate, norm.output),
+        applyLinear(layer.up, norm.output),
+      );
+      return add(norm.sum, applyLinear(layer.down, activation));
+    });
+  } finally {
+    for (const tensor of [query, key, value]) tensor.dispose();
+  }
+}
+
+/** An index drawn with the probabilities softmax(logits). */
+function draw(logits: Float32Array, random: Random): number {
+  let most = Number.NEGATIVE_INFINITY;
+  for (const logit of logits) most = Math.max(most, logit);
+  let total = 0;
+  for (const logit of logits) total += Math.exp(logit - most);
+  let left = random.float() * total;
+  for (let i = 0; i < logits.length; i++) {
+    left -= Math.exp((logits[i] as number) - most);
+    if (left < 0) return i;
+  }
+  return logits.length - 1;
+}
