@@ -41,6 +41,8 @@ class Backend {
   /// The ops, one method each; op_arguments.h says what every one computes.
   virtual Status embedding(const EmbeddingArguments& arguments) = 0;
   virtual Status linear(const LinearArguments& arguments) = 0;
+  virtual Status linear_input_gradient(const LinearInputGradientArguments& arguments) = 0;
+  virtual Status linear_weight_gradient(const LinearWeightGradientArguments& arguments) = 0;
   virtual Status masked_matmul(const MaskedMatmulArguments& arguments) = 0;
   virtual Status rms_norm(const RmsNormArguments& arguments) = 0;
   virtual Status rope(const RopeArguments& arguments) = 0;

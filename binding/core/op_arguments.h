@@ -8,6 +8,12 @@
 
 namespace espalier {
 
+/// How the factors of a product with weights are multiplied; sums are f32 either way.
+enum class Products : uint8_t {
+  f32,   ///< 16-bit weights widened exactly
+  bf16,  ///< both factors rounded to bf16 where the processor multiplies it faster; otherwise f32
+};
+
 /// output[i] = table[ids[i]]; an id outside [0, V) is a SHAPE failure.
 struct EmbeddingArguments {
   ConstView ids;    ///< i32 or i64 [...]
@@ -21,6 +27,23 @@ struct LinearArguments {
   ConstView weight;  ///< weight dtype [N, K]
   ConstView bias;    ///< weight dtype [N], or not given
   View output;       ///< f32 [..., N]
+  Products products = Products::f32;
+};
+
+/// output = gradient weight, the gradient of a dense layer's input.
+struct LinearInputGradientArguments {
+  ConstView gradient;  ///< f32 [..., N]
+  ConstView weight;    ///< weight dtype [N, K]
+  View output;         ///< f32 [..., K]
+  Products products = Products::f32;
+};
+
+/// output = gradientᵀ x, the gradient of a dense layer's weight.
+struct LinearWeightGradientArguments {
+  ConstView gradient;  ///< f32 [..., N]
+  ConstView x;         ///< f32 [..., K]
+  View output;         ///< f32 [N, K]
+  Products products = Products::f32;
 };
 
 /// output = x (weight ∘ mask)ᵀ + bias on the kept rows; 0 on the others.
@@ -86,6 +109,7 @@ struct CrossEntropyArguments {
   View output;        ///< f32 [N]
   int64_t chunk = 0;  ///< rows of logits held at once; 0: the backend chooses (at most 16 MiB)
   int64_t ignore_index = -100;
+  Products products = Products::f32;
 };
 
 /// output (+)= yᵀ x, with y = x when not given (then exactly symmetric).

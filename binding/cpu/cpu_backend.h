@@ -24,6 +24,8 @@ class CpuBackend final : public Backend {
 
   Status embedding(const EmbeddingArguments& arguments) override;
   Status linear(const LinearArguments& arguments) override;
+  Status linear_input_gradient(const LinearInputGradientArguments& arguments) override;
+  Status linear_weight_gradient(const LinearWeightGradientArguments& arguments) override;
   Status masked_matmul(const MaskedMatmulArguments& arguments) override;
   Status rms_norm(const RmsNormArguments& arguments) override;
   Status rope(const RopeArguments& arguments) override;

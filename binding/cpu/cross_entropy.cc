@@ -105,7 +105,7 @@ Status cross_entropy(const CrossEntropyArguments& a, const Target* targets) {
   for (int64_t start = 0; start < rows; start += chunk) {
     const int64_t count = std::min(chunk, rows - start);
     Status status = weight_product(a.hidden.as<float>() + start * width, count, a.weight, a.bias,
-                                   logits.data());
+                                   logits.data(), a.products);
     if (!status.ok()) return status;
 #pragma omp parallel for schedule(static) if (count * vocabulary > 16384)
     for (int64_t row = 0; row < count; ++row) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "binding/core/op_arguments.h"
 #include "binding/core/status.h"
 #include "binding/core/tensor.h"
 
@@ -14,9 +15,19 @@ constexpr int64_t kPanelBytes = int64_t{8} << 20;
 /// y = x Wᵀ + bias for `rows` rows of x [rows, K] and y [rows, N]; weight [N, K] and bias [N] (or
 /// not given) f32, bf16 or f16. Weights go through in the same panels of rows for every dtype,
 /// 16-bit ones widened into scratch, so the result has the bits of one with weights cast to f32
-/// beforehand. Fails with OUT_OF_MEMORY.
+/// beforehand; with bf16 products, of one with weights rounded to bf16 beforehand. Fails with
+/// OUT_OF_MEMORY.
 Status weight_product(const float* x, int64_t rows, const ConstView& weight, const ConstView& bias,
-                      float* y);
+                      float* y, Products products = Products::f32);
+
+/// dx = dy W, or dx += dy W, for `rows` rows of dy [rows, N] and dx [rows, K]; weight [N, K] f32,
+/// bf16 or f16, in panels of rows as above. Fails with OUT_OF_MEMORY.
+Status input_gradient(const float* dy, int64_t rows, const ConstView& weight, float* dx,
+                      bool accumulate, Products products = Products::f32);
+
+/// dW = dyᵀ x for dy [rows, N], x [rows, K] and dW [N, K]. Fails with OUT_OF_MEMORY.
+Status weight_gradient(const float* dy, const float* x, int64_t rows, int64_t n, int64_t k,
+                       float* dw, Products products = Products::f32);
 
 /// target[row, :] = bias for each of `rows` rows of `count` columns at stride `stride`, where
 /// `bias` starts at element `start`; zeros when it is not given.

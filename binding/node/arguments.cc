@@ -95,6 +95,13 @@ Shape Arguments::shape(size_t index, const char* name) const {
   return Shape(std::span<const int64_t>(dims));
 }
 
+Products Arguments::products(size_t index, const char* name) const {
+  if (info_[index].IsUndefined()) return Products::f32;
+  const std::string wanted = text(index, name);
+  if (wanted != "f32" && wanted != "bf16") fail(name, "f32 or bf16", info_[index]);
+  return wanted == "bf16" ? Products::bf16 : Products::f32;
+}
+
 DType Arguments::dtype(size_t index, const char* name) const {
   const auto dtype = parse_dtype(text(index, name));
   if (!dtype) fail(name, "one of f32, bf16, f16, f64, i64, i32, u8", info_[index]);

@@ -32,6 +32,8 @@ class Arguments {
   [[nodiscard]] std::string text(size_t index, const char* name) const;
   /// An array of whole numbers >= 0 as a shape.
   [[nodiscard]] Shape shape(size_t index, const char* name) const;
+  /// "f32" or "bf16", how products are multiplied; f32 when undefined.
+  [[nodiscard]] Products products(size_t index, const char* name) const;
   /// A dtype's name.
   [[nodiscard]] DType dtype(size_t index, const char* name) const;
   /// The name of the op, for messages.

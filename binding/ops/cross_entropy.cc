@@ -31,7 +31,8 @@ Tensor cross_entropy(const Tensor& hidden, const Tensor& w, const Tensor& target
                                   .targets = targets.const_view(),
                                   .output = output.view(),
                                   .chunk = options.chunk,
-                                  .ignore_index = options.ignore_index});
+                                  .ignore_index = options.ignore_index,
+                                  .products = options.products});
   });
   return output;
 }

@@ -10,6 +10,7 @@ struct CrossEntropyOptions {
   OptionalTensor bias;          ///< f32/bf16/f16 [V]
   int64_t chunk = 0;            ///< rows of logits held at once; 0: at most 16 MiB of them
   int64_t ignore_index = -100;  ///< target of positions that do not count
+  Products products = Products::f32;
 };
 
 /// loss[n] = logsumexp(z) - z[targets[n]] with z = hidden[n] wᵀ + bias, 0 where the target is

@@ -39,7 +39,7 @@ for (const name of ['llama-gqa', 'mistral-window', 'qwen3', 'llama3-rope']) {
     const tokens: Tokens = (count) =>
       Array.from({ length: count }, () => random.integer(vocabSize));
     const asked = questions(tokens, random);
-    const plan = { batch: 400, chunk: 400, convert: false, dtype: 'f32' };
+    const plan = { batch: 400, chunk: 400, load: 'auto' as const, dtype: 'f32' };
     const scorers = [
       new ChoiceScorer(checkpoint, { ...plan, resident: true }),
       new ChoiceScorer(checkpoint, { ...plan, chunk: 3000, resident: false }),

@@ -33,6 +33,17 @@ test('perplexity is that of stock transformers', async () => {
   }
 });
 
+test('bf16 products change the perplexity by less than a hundredth', async () => {
+  for (const model of [babyllama, stories260K]) {
+    const options = { text: stories, window: 128, maxWindows: 20 };
+    const exact = await evaluate(model, { ...options, dtype: 'f32' });
+    const rounded = await evaluate(model, { ...options, dtype: 'bf16' });
+    assert.is(rounded.dtype, 'bf16');
+    assert.is.not(rounded.nll, exact.nll);
+    near(rounded.perplexity, exact.perplexity, 1e-2);
+  }
+});
+
 test('the result says what was measured', async () => {
   const result = await evaluate(stories260K, { text: stories, window: 64, maxWindows: 7 });
   assert.is(result.tokens, 34996);

@@ -4,7 +4,7 @@ import { integer } from './values.js';
 /** The flags that every verb takes. */
 export interface CommonFlags {
   device: 'auto' | 'cpu' | 'cuda';
-  dtype: 'auto' | 'f32' | 'stored';
+  dtype: 'auto' | 'f32' | 'bf16' | 'stored';
   threads?: number;
   seed: number;
   json?: boolean;
@@ -19,7 +19,7 @@ export interface CommonFlags {
  */
 export function addCommonFlags(
   command: Command,
-  dtypes: readonly string[] = ['auto', 'f32', 'stored'],
+  dtypes: readonly string[] = ['auto', 'f32', 'bf16', 'stored'],
 ): Command {
   const group = (flags: string, text: string) =>
     new Option(flags, text).helpGroup('Common options:');
@@ -28,7 +28,10 @@ export function addCommonFlags(
       group('--device <name>', 'where to compute').choices(['auto', 'cpu', 'cuda']).default('auto'),
     )
     .addOption(
-      group('--dtype <name>', 'type of the weights in memory; auto: as stored')
+      group(
+        '--dtype <name>',
+        'type of the weights in memory; auto: as stored; bf16: products in bf16 too',
+      )
         .choices(dtypes)
         .default('auto'),
     )

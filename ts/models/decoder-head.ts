@@ -12,7 +12,10 @@ import type { OuterWeights } from './outer-weights.js';
  * @returns f32 [batch, sequence, vocab]
  */
 export function headLogits(config: ModelConfig, outer: OuterWeights, x: Tensor): Tensor {
-  return scope(() => linear(rmsNorm(x, outer.finalNorm, config.rmsNormEps), outer.head));
+  return scope(() => {
+    const hidden = rmsNorm(x, outer.finalNorm, config.rmsNormEps);
+    return linear(hidden, outer.head, undefined, { products: outer.products ?? 'f32' });
+  });
 }
 
 /**
@@ -30,7 +33,9 @@ export function headLoss(
   return scope(() => {
     const hidden = rmsNorm(x, outer.finalNorm, config.rmsNormEps);
     const rows = hidden.size / config.hiddenSize;
-    return crossEntropy(hidden.reshape([rows, config.hiddenSize]), outer.head, targets);
+    return crossEntropy(hidden.reshape([rows, config.hiddenSize]), outer.head, targets, {
+      products: outer.products ?? 'f32',
+    });
   });
 }
 

@@ -1,16 +1,22 @@
+import type { Products } from '../native/addon.js';
 import type { LayerShape } from '../formats/model-config.js';
 import { cast } from '../ops/cast.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { Checkpoint } from './checkpoint.js';
 import { layerTensorName } from './decoder-tensors.js';
 
-/** In which dtype weights are held: as stored, or all in f32. */
-export type WeightDType = 'auto' | 'f32';
+/**
+ * In which dtype weights are held: as stored (`auto`), or all in f32; with `bf16` all in bf16, and
+ * products multiply bf16 too, as PyTorch does with a bf16 model.
+ */
+export type WeightDType = 'auto' | 'f32' | 'bf16';
 
 /** A dense product y = x Wᵀ + b: weight [out, in], bias [out]. */
 export interface LinearWeights {
   weight: Tensor;
   bias?: Tensor;
+  /** How factors are multiplied; default `f32`. */
+  products?: Products;
 }
 
 /** The weights of one decoder layer. */
@@ -41,7 +47,7 @@ export interface LayerWeights {
 }
 
 /**
- * The weights of layer `index`, mapped, or with `dtype` `f32` cast where they are stored otherwise.
+ * The weights of layer `index`, mapped, or cast where they are not stored in the `dtype` asked for.
  * Dispose them with {@link disposeLayer}.
  * @throws EspalierError as `Checkpoint.tensor`.
  */
@@ -52,10 +58,11 @@ export function loadLayer(
 ): LayerWeights {
   const { config } = checkpoint;
   const load = (name: string) => loadWeight(checkpoint, layerTensorName(index, name), dtype);
-  const linear = (name: string, bias: boolean): LinearWeights =>
-    bias
-      ? { weight: load(`${name}.weight`), bias: load(`${name}.bias`) }
-      : { weight: load(`${name}.weight`) };
+  const linear = (name: string, bias: boolean): LinearWeights => ({
+    weight: load(`${name}.weight`),
+    ...(bias ? { bias: load(`${name}.bias`) } : {}),
+    products: productsOf(dtype),
+  });
   const layer: LayerWeights = {
     shape: config.layers[index] as LayerShape,
     inputNorm: load('input_layernorm.weight'),
@@ -75,11 +82,16 @@ export function loadLayer(
   return layer;
 }
 
-/** One weight by its full name, mapped or cast to f32. */
+/** How a model multiplies whose weights are held in `dtype`. */
+export function productsOf(dtype: WeightDType): Products {
+  return dtype === 'bf16' ? 'bf16' : 'f32';
+}
+
+/** One weight by its full name, mapped or cast. */
 export function loadWeight(checkpoint: Checkpoint, name: string, dtype: WeightDType): Tensor {
   const stored = checkpoint.tensor(name);
-  if (dtype === 'auto' || stored.dtype === 'f32') return stored;
-  const converted = cast(stored, 'f32');
+  if (dtype === 'auto' || stored.dtype === dtype) return stored;
+  const converted = cast(stored, dtype);
   stored.dispose();
   return converted;
 }

@@ -1,7 +1,8 @@
+import type { Products } from '../native/addon.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { Checkpoint } from './checkpoint.js';
 import { EMBEDDING_TENSOR, FINAL_NORM_TENSOR, HEAD_TENSOR } from './decoder-tensors.js';
-import { loadWeight, type WeightDType } from './layer-weights.js';
+import { loadWeight, productsOf, type WeightDType } from './layer-weights.js';
 
 /** The weights outside the layers. */
 export interface OuterWeights {
@@ -11,6 +12,8 @@ export interface OuterWeights {
   finalNorm: Tensor;
   /** [vocab, hidden]; the embedding itself in a tied model. */
   head: Tensor;
+  /** How the head's factors are multiplied; default `f32`. */
+  products?: Products;
 }
 
 /**
@@ -25,6 +28,7 @@ export function loadOuter(checkpoint: Checkpoint, dtype: WeightDType = 'auto'): 
     head: checkpoint.config.tieWordEmbeddings
       ? embedding
       : loadWeight(checkpoint, HEAD_TENSOR, dtype),
+    products: productsOf(dtype),
   };
 }
 

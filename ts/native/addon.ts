@@ -17,6 +17,13 @@ export interface NativeMappedFile {
 type T = NativeTensor;
 type Maybe = NativeTensor | undefined;
 
+/**
+ * How the factors of a product with weights are multiplied, sums being f32 either way: `f32` widens
+ * 16-bit weights exactly; `bf16` rounds both factors to bf16 where the processor multiplies that
+ * faster, and is `f32` elsewhere.
+ */
+export type Products = 'f32' | 'bf16';
+
 /** Bytes of the CPU device's pool, and handles of this thread. */
 export interface NativeMemory {
   /** Bytes handed out to tensors and temporaries now. */
@@ -59,7 +66,7 @@ export interface NativeAddon {
   capabilities(): { simd: string; libraries: Record<string, string> };
 
   embedding(ids: T, table: T): T;
-  linear(x: T, weight: T, bias: Maybe): T;
+  linear(x: T, weight: T, bias: Maybe, products: Products): T;
   maskedMatmul(
     x: T,
     w: T,
@@ -73,7 +80,15 @@ export interface NativeAddon {
   rope(x: T, inverseFrequencies: T, offset: number, scale: number, inverse: boolean): T;
   attention(q: T, k: T, v: T, scale: number, causal: boolean, window: number): T;
   swiglu(gate: T, up: T): T;
-  crossEntropy(hidden: T, w: T, targets: T, bias: Maybe, chunk: number, ignoreIndex: number): T;
+  crossEntropy(
+    hidden: T,
+    w: T,
+    targets: T,
+    bias: Maybe,
+    chunk: number,
+    ignoreIndex: number,
+    products: Products,
+  ): T;
   gram(x: T, y: Maybe, into: Maybe): T;
   columnMoments(x: T, into: Maybe, count: number): T;
   cosine(x: T, y: T): T;
@@ -113,6 +128,8 @@ export interface NativeAddon {
     wantWeight: boolean,
     wantBias: boolean,
   ): [x: T, weight: Maybe, bias: Maybe];
+  linearInputGradient(gradient: T, weight: T, products: Products): T;
+  linearWeightGradient(gradient: T, x: T, products: Products): T;
   dropout(x: T, probability: number, seed: number): T;
 }
 

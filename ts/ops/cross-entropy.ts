@@ -1,4 +1,4 @@
-import { native } from '../native/addon.js';
+import { native, type Products } from '../native/addon.js';
 import { Tensor } from '../tensor/tensor.js';
 
 /** Options of `crossEntropy`. */
@@ -9,6 +9,8 @@ export interface CrossEntropyOptions {
   chunk?: number;
   /** Target of positions that do not count. Default -100. */
   ignoreIndex?: number;
+  /** How factors of the logits are multiplied. Default `f32`: exactly as stored. */
+  products?: Products;
 }
 
 /**
@@ -28,7 +30,7 @@ export function crossEntropy(
   targets: Tensor,
   options: CrossEntropyOptions = {},
 ): Tensor {
-  const { bias, chunk = 0, ignoreIndex = -100 } = options;
+  const { bias, chunk = 0, ignoreIndex = -100, products = 'f32' } = options;
   return new Tensor(
     native().crossEntropy(
       hidden.handle,
@@ -37,6 +39,7 @@ export function crossEntropy(
       bias?.handle,
       chunk,
       ignoreIndex,
+      products,
     ),
   );
 }

@@ -42,7 +42,7 @@ export class ChoiceScorer {
    */
   constructor(checkpoint: Checkpoint, plan: EvaluationPlan, signal?: AbortSignal) {
     const { config } = checkpoint;
-    const dtype = plan.convert ? 'f32' : 'auto';
+    const dtype = plan.load;
     this.#checkpoint = checkpoint;
     this.#plan = plan;
     this.#signal = signal;
@@ -96,7 +96,7 @@ export class ChoiceScorer {
     questions: readonly EncodedQuestion[],
   ): Promise<Tensor[]> {
     const { config } = this.#checkpoint;
-    const dtype = this.#plan.convert ? 'f32' : 'auto';
+    const dtype = this.#plan.load;
     const running = group.map((batch) => this.#start(batch, questions));
     try {
       for (const [i, shape] of config.layers.entries()) {

@@ -36,7 +36,7 @@ export interface EvaluateTaskOptions extends LongOperationOptions {
   /** Default `auto`: the CPU. */
   device?: string;
   /** How weights are held, as for `evaluate`; default `auto`, as stored. */
-  dtype?: 'auto' | 'f32' | 'stored';
+  dtype?: 'auto' | 'f32' | 'bf16' | 'stored';
   /** Called with the scores of every question, in the order of the file. */
   onQuestion?: (question: ScoredQuestion) => void;
 }

@@ -33,9 +33,10 @@ export interface EvaluateOptions extends LongOperationOptions {
   device?: string;
   /**
    * How weights are held: `auto`, the default, and `stored` keep them as they are; `f32` converts them
-   * once. All compute in f32 with the same bits.
+   * once. These compute in f32 with the same bits. `bf16` holds them in bf16 and multiplies bf16 with
+   * sums in f32, where the processor is faster at it.
    */
-  dtype?: 'auto' | 'f32' | 'stored';
+  dtype?: 'auto' | 'f32' | 'bf16' | 'stored';
 }
 
 /** What {@link evaluate} measures. */

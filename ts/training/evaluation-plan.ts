@@ -3,6 +3,7 @@ import type { TextWindows } from '../data/text-windows.js';
 import { tensorDType } from '../formats/safetensors-dtype.js';
 import type { Checkpoint } from '../models/checkpoint.js';
 import { activationBytes } from '../models/memory-estimate.js';
+import type { WeightDType } from '../models/layer-weights.js';
 import { parameterCounts } from '../models/parameter-counts.js';
 
 /** How an evaluation uses memory. */
@@ -13,8 +14,8 @@ export interface EvaluationPlan {
   chunk: number;
   /** All weights stay loaded; otherwise one layer at a time. */
   resident: boolean;
-  /** Weights are converted to f32. */
-  convert: boolean;
+  /** How weights are loaded, and multiplied. */
+  load: WeightDType;
   /** The dtype in which the weights are held. */
   dtype: string;
 }
@@ -32,7 +33,7 @@ export interface EvaluationPlanOptions {
   /** In bytes; default 80 % of what is free. */
   maxMemory?: number | undefined;
   /** How weights are held; default `auto`, as stored. */
-  dtype?: 'auto' | 'f32' | 'stored' | undefined;
+  dtype?: 'auto' | 'f32' | 'bf16' | 'stored' | undefined;
 }
 
 /**
@@ -46,14 +47,14 @@ export function checkPlanOptions({
   if (batch !== undefined && !(Number.isInteger(batch) && batch >= 1)) {
     throw new EspalierError('CONFIG', `batch must be a whole number from 1, got ${batch}`);
   }
-  if (!['auto', 'f32', 'stored'].includes(dtype)) {
-    throw new EspalierError('CONFIG', `dtype must be auto, f32 or stored, got ${dtype}`);
+  if (!['auto', 'f32', 'bf16', 'stored'].includes(dtype)) {
+    throw new EspalierError('CONFIG', `dtype must be auto, f32, bf16 or stored, got ${dtype}`);
   }
 }
 
 /**
  * Decides how to evaluate within the memory: all weights loaded if they fit, else layer by layer.
- * Weights are converted to f32 only when asked: 16-bit ones give the same bits in half the room.
+ * Weights are converted only when asked: 16-bit ones give the same bits in half the room.
  * @throws EspalierError `CONFIG` when not even one layer fits.
  */
 export function planEvaluation(
@@ -66,8 +67,8 @@ export function planEvaluation(
   const { window, count } = windows;
   const stored = storedDType(checkpoint);
   const counts = parameterCounts(config);
-  const convert = dtype === 'f32' && stored !== 'f32';
-  const held = convert ? 'f32' : stored;
+  const load = dtype === 'stored' ? 'auto' : dtype;
+  const held = load === 'auto' ? stored : load;
   const bytesPer = held === 'f32' ? 4 : 2;
   const free = maxMemory - BASE_BYTES;
   // Two batches are in flight.
@@ -81,7 +82,7 @@ export function planEvaluation(
   };
   const resident = batchFor(counts.total * bytesPer);
   if (resident >= 1 && counts.total * bytesPer + resident * perWindow <= free) {
-    return { batch: resident, chunk: resident, resident: true, convert, dtype: held };
+    return { batch: resident, chunk: resident, resident: true, load, dtype: held };
   }
   const layer = Math.max(...counts.layers.map(({ total }) => total));
   const weights = (layer + counts.embedding + counts.head) * bytesPer;
@@ -95,7 +96,7 @@ export function planEvaluation(
   }
   const streams = Math.floor(rest / (4 * window * config.hiddenSize));
   const chunk = Math.min(count, Math.max(batch, Math.floor(streams / batch) * batch));
-  return { batch, chunk, resident: false, convert, dtype: held };
+  return { batch, chunk, resident: false, load, dtype: held };
 }
 
 /** The dtype that holds most of the weights. */

@@ -43,10 +43,9 @@ export async function windowLosses(
   } = {},
 ): Promise<Float64Array> {
   const { config } = checkpoint;
-  const dtype = plan.convert ? 'f32' : 'auto';
-  const outer = loadOuter(checkpoint, dtype);
+  const outer = loadOuter(checkpoint, plan.load);
   const layers = plan.resident
-    ? config.layers.map((_, i) => loadLayer(checkpoint, i, dtype))
+    ? config.layers.map((_, i) => loadLayer(checkpoint, i, plan.load))
     : undefined;
   const frequencies = Tensor.from(ropeFrequencies(config.rope, config.headDim));
   const run: Run = {
@@ -97,7 +96,7 @@ async function chunkLosses(run: Run, first: number, last: number): Promise<Tenso
   );
   try {
     for (const [i, shape] of config.layers.entries()) {
-      const layer = run.layers?.[i] ?? loadLayer(checkpoint, i, plan.convert ? 'f32' : 'auto');
+      const layer = run.layers?.[i] ?? loadLayer(checkpoint, i, plan.load);
       const work = layerParameters(config, shape).total / config.hiddenSize;
       try {
         for (const [b, x] of streams.entries()) {

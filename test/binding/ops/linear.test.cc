@@ -4,7 +4,9 @@
 
 #include <cmath>
 #include <limits>
+#include <utility>
 
+#include "binding/cpu/gemm.h"
 #include "binding/ops/cast.h"
 #include "test/binding/devices.h"
 
@@ -60,6 +62,97 @@ TEST_CASE("linear gives the bits of weights cast to f32 first, over several pane
       }
     }
   }
+}
+
+// rows x N products of a [M, K] with b [K, N], either read transposed.
+std::vector<double> product(const std::vector<float>& a, bool transpose_a,
+                            const std::vector<float>& b, bool transpose_b, size_t m, size_t n,
+                            size_t k) {
+  std::vector<double> c(m * n);
+  for (size_t i = 0; i < m; ++i) {
+    for (size_t j = 0; j < n; ++j) {
+      for (size_t l = 0; l < k; ++l) {
+        const double left = a[transpose_a ? l * m + i : i * k + l];
+        c[i * n + j] += left * b[transpose_b ? j * k + l : l * n + j];
+      }
+    }
+  }
+  return c;
+}
+
+TEST_CASE("bf16 products are exact products of the factors rounded to bf16") {
+  for (Device* device : devices()) {
+    for (const DType dtype : {DType::f32, DType::bf16, DType::f16}) {
+      for (const int64_t rows : {1, 7, 130}) {
+        for (const int64_t n : {1, 5, 97}) {
+          for (const int64_t k : {1, 3, 65, 256}) {
+            const auto x = random_values(static_cast<size_t>(rows * k), 1);
+            const auto w = rounded_to(random_values(static_cast<size_t>(n * k), 2), dtype);
+            const auto bias = random_values(static_cast<size_t>(n), 3);
+            const Tensor xs = upload(*device, x, {rows, k});
+            const Tensor ws = upload_as(*device, w, {n, k}, dtype);
+            const Tensor bs = upload(*device, bias, {n});
+            const auto round = [](const std::vector<float>& values) {
+              return cpu::has_fast_bf16() ? rounded_to(values, DType::bf16) : values;
+            };
+            const auto expected = reference(round(x), round(w), bias, static_cast<size_t>(rows),
+                                            static_cast<size_t>(k));
+            const auto got = download(ops::linear(xs, ws, bs, Products::bf16));
+            CHECK(normalised_error(got, expected) < 1e-11);
+            CHECK(got == download(ops::linear(xs, ws, bs, Products::bf16)));
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("the gradients of linear equal double-precision products") {
+  for (Device* device : devices()) {
+    for (const Products products : {Products::f32, Products::bf16}) {
+      const auto round = [&](const std::vector<float>& values) {
+        const bool rounds = products == Products::bf16 && cpu::has_fast_bf16();
+        return rounds ? rounded_to(values, DType::bf16) : values;
+      };
+      for (const DType dtype : {DType::f32, DType::bf16, DType::f16}) {
+        for (const int64_t rows : {1, 33}) {
+          for (const auto& [n, k] : {std::pair<int64_t, int64_t>{1, 1}, {5, 97}, {64, 65}}) {
+            const auto dy = random_values(static_cast<size_t>(rows * n), 1);
+            const auto w = rounded_to(random_values(static_cast<size_t>(n * k), 2), dtype);
+            const auto x = random_values(static_cast<size_t>(rows * k), 3);
+            const auto t = static_cast<size_t>(rows);
+            const auto un = static_cast<size_t>(n);
+            const auto uk = static_cast<size_t>(k);
+            const Tensor gradient = upload(*device, dy, {rows, n});
+            const Tensor dx = ops::linear_input_gradient(
+                gradient, upload_as(*device, w, {n, k}, dtype), products);
+            CHECK(normalised_error(download(dx),
+                                   product(round(dy), false, round(w), false, t, uk, un)) < 1e-11);
+            const Tensor dw =
+                ops::linear_weight_gradient(gradient, upload(*device, x, {rows, k}), products);
+            CHECK(normalised_error(download(dw),
+                                   product(round(dy), true, round(x), false, un, uk, t)) < 1e-11);
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("the gradients of linear take weights of several panels and empty tensors") {
+  Device& device = *devices().front();
+  const auto dy = random_values(3 * 1050, 1);
+  const auto w = rounded_to(random_values(1050 * 4099, 2), DType::bf16);
+  const Tensor gradient = upload(device, dy, {3, 1050});
+  const Tensor dx =
+      ops::linear_input_gradient(gradient, upload_as(device, w, {1050, 4099}, DType::bf16));
+  CHECK(normalised_error(download(dx), product(dy, false, w, false, 3, 4099, 1050)) < 1e-11);
+  const Tensor nothing(device, {0, 5}, DType::f32);
+  const Tensor none = ops::linear_weight_gradient(nothing, Tensor(device, {0, 4}, DType::f32));
+  CHECK(download(none) == std::vector<float>(20));
+  const Tensor narrow(device, {2, 0}, DType::f32);
+  const Tensor zero = ops::linear_input_gradient(narrow, Tensor(device, {0, 4}, DType::f32));
+  CHECK(download(zero) == std::vector<float>(8));
 }
 
 TEST_CASE("linear keeps leading dimensions, propagates NaN and infinity, and takes empty tensors") {
