@@ -72,6 +72,9 @@ class Backend {
   virtual Status layer_norm(const LayerNormArguments& arguments) = 0;
   virtual Status norm_backward(const NormBackwardArguments& arguments) = 0;
   virtual Status dropout(const DropoutArguments& arguments) = 0;
+  virtual Status activation(const ActivationArguments& arguments) = 0;
+  virtual Status activation_backward(const ActivationBackwardArguments& arguments) = 0;
+  virtual Status swiglu_backward(const SwigluBackwardArguments& arguments) = 0;
 };
 
 }  // namespace espalier

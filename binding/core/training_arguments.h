@@ -40,4 +40,33 @@ struct NormBackwardArguments {
   bool centred = false;  ///< layer normalisation
 };
 
+/// Which elementwise activation.
+enum class ActivationKind : uint8_t { gelu, gelu_tanh, tanh, relu };
+
+/// output = f(x): gelu x Φ(x); gelu_tanh x (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2; tanh; relu
+/// max(x, 0), NaN stays NaN.
+struct ActivationArguments {
+  ConstView x;  ///< f32
+  View output;  ///< f32 like x
+  ActivationKind kind = ActivationKind::gelu;
+};
+
+/// output = gradient ∘ f'(x), for tanh from its own output: 1 - y².
+struct ActivationBackwardArguments {
+  ConstView gradient;  ///< f32
+  ConstView saved;     ///< f32 like gradient: x, or y for tanh
+  View output;         ///< f32 like gradient
+  ActivationKind kind = ActivationKind::gelu;
+};
+
+/// With σ = 1 / (1 + exp(-gate)): gate_gradient = gradient ∘ up ∘ σ (1 + gate (1 - σ)) and
+/// up_gradient = gradient ∘ gate σ.
+struct SwigluBackwardArguments {
+  ConstView gradient;  ///< f32
+  ConstView gate;      ///< f32 like gradient
+  ConstView up;        ///< f32 like gradient
+  View gate_gradient;  ///< f32 like gradient
+  View up_gradient;    ///< f32 like gradient
+};
+
 }  // namespace espalier

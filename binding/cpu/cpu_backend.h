@@ -54,6 +54,9 @@ class CpuBackend final : public Backend {
   Status layer_norm(const LayerNormArguments& arguments) override;
   Status norm_backward(const NormBackwardArguments& arguments) override;
   Status dropout(const DropoutArguments& arguments) override;
+  Status activation(const ActivationArguments& arguments) override;
+  Status activation_backward(const ActivationBackwardArguments& arguments) override;
+  Status swiglu_backward(const SwigluBackwardArguments& arguments) override;
 };
 
 /// The process's one CPU device, made on first use.

@@ -17,4 +17,23 @@ Tensor swiglu(const Tensor& gate, const Tensor& up) {
   return output;
 }
 
+SwigluGradients swiglu_backward(const Tensor& gradient, const Tensor& gate, const Tensor& up) {
+  constexpr const char* kOp = "swigluBackward";
+  expect_dtype(kOp, "gradient", gradient, {DType::f32});
+  expect_dtype(kOp, "gate", gate, {DType::f32});
+  expect_dtype(kOp, "up", up, {DType::f32});
+  expect_shape(kOp, "gate", gate, gradient.shape());
+  expect_shape(kOp, "up", up, gradient.shape());
+  const SwigluGradients result{Tensor(gate.device(), gate.shape(), DType::f32),
+                               Tensor(gate.device(), gate.shape(), DType::f32)};
+  submit(kOp, {gradient, gate, up}, {result.gate, result.up}, [=](Backend& backend) {
+    return backend.swiglu_backward({.gradient = gradient.const_view(),
+                                    .gate = gate.const_view(),
+                                    .up = up.const_view(),
+                                    .gate_gradient = result.gate.view(),
+                                    .up_gradient = result.up.view()});
+  });
+  return result;
+}
+
 }  // namespace espalier::ops

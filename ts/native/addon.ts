@@ -23,6 +23,8 @@ type Maybe = NativeTensor | undefined;
  * faster, and is `f32` elsewhere.
  */
 export type Products = 'f32' | 'bf16';
+/** Elementwise activations by their names in the addon. */
+export type Activation = 'gelu' | 'gelu_tanh' | 'tanh' | 'relu';
 
 /** Bytes of the CPU device's pool, and handles of this thread. */
 export interface NativeMemory {
@@ -131,6 +133,9 @@ export interface NativeAddon {
   linearInputGradient(gradient: T, weight: T, products: Products): T;
   linearWeightGradient(gradient: T, x: T, products: Products): T;
   dropout(x: T, probability: number, seed: number): T;
+  activation(x: T, kind: Activation): T;
+  activationBackward(gradient: T, saved: T, kind: Activation): T;
+  swigluBackward(gradient: T, gate: T, up: T): [gate: T, up: T];
 }
 
 function asEspalierError(error: unknown): unknown {

@@ -1,4 +1,5 @@
 import { native } from '../native/addon.js';
+import { record } from '../tensor/recorder.js';
 import { Tensor } from '../tensor/tensor.js';
 
 /**
@@ -9,5 +10,17 @@ import { Tensor } from '../tensor/tensor.js';
  * @throws EspalierError `DTYPE`, `SHAPE`, `DEVICE_MISMATCH`
  */
 export function swiglu(gate: Tensor, up: Tensor): Tensor {
-  return new Tensor(native().swiglu(gate.handle, up.handle));
+  const output = new Tensor(native().swiglu(gate.handle, up.handle));
+  record({
+    op: 'swiglu',
+    inputs: [gate, up],
+    outputs: [output],
+    saved: [gate, up],
+    backward: ([gradient], [g, u]) => {
+      const { handle } = gradient as Tensor;
+      const pair = native().swigluBackward(handle, (g as Tensor).handle, (u as Tensor).handle);
+      return pair.map((result) => new Tensor(result));
+    },
+  });
+  return output;
 }
