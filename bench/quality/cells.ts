@@ -20,7 +20,10 @@ export interface Outcome {
 }
 
 /** The options of `prune` that a variant stands for. */
-export type VariantOptions = Pick<PruneOptions, 'method' | 'metric' | 'recover' | 'shape'>;
+export type VariantOptions = Pick<
+  PruneOptions,
+  'method' | 'metric' | 'recover' | 'shape' | 'selfSampled'
+>;
 
 /** The variant whose figures are held against the targets: COMP as it comes. */
 export const OURS = 'comp';
@@ -35,6 +38,18 @@ export const BASELINES: Readonly<Record<string, VariantOptions>> = {
   'flap (as published)': { method: 'flap', shape: 'per-layer' },
 };
 
+/** What tells apart how much the windows give that the model writes itself. */
+export const WRITTEN: Readonly<Record<string, VariantOptions>> = {
+  'comp (text only)': { method: 'comp', selfSampled: 0 },
+  'wanda-sp (half its own text)': { method: 'wanda-sp', selfSampled: 0.5 },
+  'flap (uniform, half its own text)': { method: 'flap', selfSampled: 0.5 },
+  'flap (as published, half its own text)': {
+    method: 'flap',
+    shape: 'per-layer',
+    selfSampled: 0.5,
+  },
+};
+
 /** The scores and recoveries of the grid. */
 export const METRICS = ['sensitivity', 'residual', 'spectral', 'blend', 'reconstruction'] as const;
 export const RECOVERIES = ['none', 'mask', 'lstsq', 'refit'] as const;
@@ -45,6 +60,7 @@ export const VARIANTS: Readonly<Record<string, VariantOptions>> = {
   'comp (per layer)': { method: 'comp', shape: 'per-layer' },
   'comp (paper: residual + mask)': { method: 'comp', metric: 'residual', recover: 'mask' },
   ...BASELINES,
+  ...WRITTEN,
   ...Object.fromEntries(
     METRICS.flatMap((metric) =>
       RECOVERIES.map((recover) => [`${metric} + ${recover}`, { method: 'comp', metric, recover }]),
@@ -60,7 +76,8 @@ const KINDS = ['same kind', 'other kind'] as const;
 
 /**
  * All cells, what matters most first, so that a run cut short has measured the targets: every method
- * at 20 % and seed 0, then the other ratios, the grid at 20 %, the other seeds, the rest of the grid.
+ * at 20 %, seed by seed, then what shows where the gain comes from, the other ratios, the grid at
+ * 20 %, and the rest.
  */
 export function allCells(models: readonly string[], quick: boolean): Cell[] {
   const methods = [OURS, ...Object.keys(BASELINES)];
@@ -86,14 +103,17 @@ export function allCells(models: readonly string[], quick: boolean): Cell[] {
   add(methods, [0.2], [0]);
   if (quick) return cells.filter(({ calibration }) => calibration === 'same kind');
   add(own, [0.2], [0]);
+  add(Object.keys(WRITTEN), [0.2], [0]);
+  add(methods, [0.2], [1, 2]);
   add(methods, [0.1, 0.3, 0.5], [0]);
   add(grid, [0.2], [0]);
-  add(methods, [0.2], [1, 2]);
   add(methods, [0.1, 0.3, 0.5], [1, 2]);
   add(own, [0.1, 0.3, 0.5], [0]);
   add(grid, [0.5], [0]);
   add(own, RATIOS, [1, 2]);
   add(grid, [0.1, 0.3], [0]);
+  add(Object.keys(WRITTEN), [0.2], [1, 2]);
+  add(Object.keys(WRITTEN), [0.1, 0.3, 0.5], SEEDS);
   add(grid, RATIOS, SEEDS.slice(1));
   return cells;
 }

@@ -231,7 +231,9 @@ export const suite: Suite = {
         `Perplexity on ${windows} non-overlapping windows of ${WINDOW} tokens, each model with its ` +
           'own tokenizer; 128 calibration windows. Every method, baselines included, picks its own ' +
           'split between layers, heads and channels by held-out calibration loss. Numbers: median ' +
-          'over the seeds measured (lowest to highest).',
+          'over the seeds measured (lowest to highest). COMP lets the model write half of its ' +
+          'calibration windows; "text only" and "half its own text" show what that is worth, to COMP ' +
+          'and to the best baselines.',
       );
       if (left > 0) report.note(`${left} of ${cells.length} cells were left out for lack of time.`);
     });

@@ -33,8 +33,14 @@ async function writeSlowly(directory: string, first: number[], length: number) {
       const row = all.subarray((i * steps + steps - 1) * vocab, (i * steps + steps) * vocab);
       const most = Math.max(...row);
       const weights = [...row].map((logit) => Math.exp(logit - most));
-      let left = random.float() * weights.reduce((sum, weight) => sum + weight, 0);
-      sequence.push(weights.findIndex((weight) => (left -= weight) < 0));
+      const wanted = random.float() * weights.reduce((sum, weight) => sum + weight, 0);
+      let sum = 0;
+      sequence.push(
+        weights.findIndex((weight) => {
+          sum += weight;
+          return wanted < sum;
+        }),
+      );
     }
     logits.dispose();
   }
