@@ -228,3 +228,30 @@ test('the same seed lets the model write the same', async () => {
   const { perLayer } = await prune(demoModel, run);
   assert.equal((await prune(demoModel, { ...run, force: true })).perLayer, perLayer);
 });
+
+test('what the variance guard leaves standing goes elsewhere, so that the ratio is met', async () => {
+  const at = async (maxMaskVariance: number) => {
+    const run = options({ shape: 'per-layer', ratio: 0.2, layerShare: 0, maxMaskVariance });
+    const { ratio, warnings, widths } = await prune(demoModel, run);
+    assert.ok(ratio >= 0.2 - 1e-9 && ratio <= 0.215, `${maxMaskVariance}: ${ratio}`);
+    const exceeded = warnings.some((warning) => warning.includes('guard'));
+    return { exceeded, widths: widths.intermediateSize };
+  };
+  const [free, guarded, shut] = [await at(1), await at(0.02), await at(0)];
+  assert.not.ok(free.exceeded);
+  assert.ok(shut.exceeded);
+  assert.not.equal(guarded.widths, free.widths);
+});
+
+test('a number of heads that stock transformers refuses is a warning', async () => {
+  for (const [keyValueGroups, refused] of [
+    [3, true],
+    [2, false],
+  ] as const) {
+    const { warnings } = await prune(demoModel, options({ keyValueGroups, layerShare: 0 }));
+    assert.is(
+      warnings.some((warning) => warning.includes('stock transformers')),
+      refused,
+    );
+  }
+});

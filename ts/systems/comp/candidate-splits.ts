@@ -109,7 +109,8 @@ function layersFor(
   return Math.min(wanted, Math.max(...sets.map((set) => set.length)));
 }
 
-function dividesHidden({ hiddenSize, layers }: ModelConfig, groups: number): boolean {
+/** Whether the query heads of so many key/value groups divide the hidden size in every layer. */
+export function dividesHidden({ hiddenSize, layers }: ModelConfig, groups: number): boolean {
   return layers.every(
     ({ numAttentionHeads, numKeyValueHeads }) =>
       hiddenSize % (groups * (numAttentionHeads / numKeyValueHeads)) === 0,

@@ -39,22 +39,28 @@ export function distributeChannels(
     if (reaches(at(middle).ratio, ratio)) high = middle;
     else low = middle;
   }
-  return giveBack(config, at(high), stays, ratio, align);
+  const widths = config.layers.map((layer) => layer.intermediateSize);
+  return giveBack(config, at(high), widths, stays, ratio, align);
 }
 
-/** Rounding makes every layer a little narrower than needed: widens those that can be widened. */
-function giveBack(
+/**
+ * Rounding makes every layer a little narrower than needed: widens those that can be widened.
+ * @param widths the most channels, by layer
+ * @param layers which may be widened
+ */
+export function giveBack(
   config: ModelConfig,
   split: Split,
-  stays: readonly number[],
+  widths: readonly number[],
+  layers: readonly number[],
   ratio: number,
   align: number,
 ): Split {
   const step = (align * channelParameters(config)) / modelParameters(config);
   const channels = [...split.channels];
   let actual = split.ratio;
-  for (const i of [...stays].reverse()) {
-    const width = config.layers[i]?.intermediateSize ?? 0;
+  for (const i of [...layers].reverse()) {
+    const width = widths[i] as number;
     if (!reaches(actual - step, ratio) || (channels[i] as number) + align > width) continue;
     channels[i] = (channels[i] as number) + align;
     actual -= step;

@@ -1,4 +1,5 @@
 import type { ModelConfig } from '../../formats/model-config.js';
+import { parameterCosts } from './parameter-budget.js';
 import type { LayerPlan, LayerReport } from './prune-layers.js';
 import type { FlapPlan } from './flap-plan.js';
 import type { Split } from './split.js';
@@ -8,6 +9,10 @@ export interface RunPlan {
   split: Split;
   /** Widths are multiples of it. */
   align: number;
+  /** Whether the variance guard has had its say: the widths are kept to. */
+  balanced?: boolean;
+  /** Whether the ratio could not be met inside the guard. */
+  exceeded?: boolean;
   /** The units that stay, where the method names them itself. */
   units?: FlapPlan;
 }
@@ -24,7 +29,11 @@ export function layerPlan(
     return { groups: units.groups[layer] ?? [], channels: units.channels[layer] ?? [] };
   }
   const planned = (i: number) => split.channels[i] as number;
-  const excess = done.reduce((sum, report) => sum + report.mlp.kept - planned(report.layer), 0);
+  const { groups: costs, channel } = parameterCosts(config);
+  const excess = done.reduce((sum, { layer: i, attention, mlp }) => {
+    const groups = attention.kept - (split.groups[i] as number);
+    return sum + mlp.kept - planned(i) + (groups * (costs[i] as number)) / channel;
+  }, 0);
   const rest = config.layers
     .map((_, i) => i)
     .filter((i) => i >= layer && !split.dropped.includes(i))

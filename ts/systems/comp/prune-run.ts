@@ -14,10 +14,8 @@ import { writePrunedModel } from '../../pruning/write-model.js';
 import { Tensor } from '../../tensor/tensor.js';
 import { blockMethod } from './block-method.js';
 import { calibrate } from './calibrate.js';
-import { RATIO_TOLERANCE } from './candidate-splits.js';
-import { chooseSplit } from './choose-split.js';
-import { distributeChannels } from './distribute-channels.js';
-import { flapPlan } from './flap-plan.js';
+import { type Decisions, decide } from './decide.js';
+import { dividesHidden, RATIO_TOLERANCE } from './candidate-splits.js';
 import { layerPlan, type RunPlan } from './layer-plans.js';
 import { layerParameters, modelParameters } from './parameter-budget.js';
 import { inputHashes } from './prune-inputs.js';
@@ -25,9 +23,7 @@ import { type LayerReport, pruneLayers } from './prune-layers.js';
 import type { ResolvedPruneOptions } from './prune-options.js';
 import type { ReproducibleResult } from './prune-result.js';
 import { mayHaveBiases, resultConfig, withZeroBiases } from './result-config.js';
-import { splitRatio, untouched } from './split.js';
 import type { SplitTrial } from './split-search.js';
-import { droppableLayers, type Survey, survey } from './survey.js';
 import type { Workbench } from './workbench.js';
 
 /** Bytes that the widest intermediate tensor of a chunk may take. */
@@ -49,13 +45,6 @@ export interface PruneRunSetup extends LongOperationOptions {
   output: OutputDirectory;
   fingerprint: string;
   device: string;
-}
-
-/** What a run decides before its first layer, as an interrupted run leaves it. */
-interface Decisions {
-  plan: RunPlan;
-  survey: Survey;
-  trials: SplitTrial[];
 }
 
 /** One run of `prune`, from calibration text to a complete directory. */
@@ -137,42 +126,16 @@ export class PruneRun {
     partial: PartialResult,
   ): Promise<Decisions> {
     if (partial.plan !== undefined) return partial.plan as Decisions;
-    const { options } = this.#setup;
-    const { config } = bench;
-    const surveyed = await survey(bench);
-    let decisions: Decisions;
-    if (options.method === 'flap' && options.shape === 'per-layer') {
-      const units = await flapPlan(bench, options.ratio);
-      const split = {
-        dropped: [],
-        groups: units.groups.map((kept) => kept.length),
-        channels: units.channels.map((kept) => kept.length),
-      };
-      const whole = { ...split, ratio: splitRatio(config, split) };
-      decisions = {
-        plan: { split: whole, align: 1, units },
-        survey: surveyed,
-        trials: [{ split: whole }],
-      };
-    } else {
-      const { trials, align } = await chooseSplit({
-        bench: { ...bench, onLayer: () => {} },
-        calibration,
-        options,
-        method: blockMethod(options),
-        influence: surveyed.influence,
-        droppable: droppableLayers(config.layers.length, options.protectFirst, options.protectLast),
-        widest: widestLayer(config),
-        chunkBytes: CHUNK_BYTES,
-        onTrial: (trial, done, total) => this.#trialProgress(trial, done, total),
-      });
-      const best = trials[0]?.split ?? untouched(config);
-      const split =
-        options.shape === 'per-layer' && options.method !== 'shortgpt'
-          ? distributeChannels(config, best, surveyed.influence, options.ratio, align)
-          : best;
-      decisions = { plan: { split, align }, survey: surveyed, trials };
-    }
+    const { options, checkpoint } = this.#setup;
+    const decisions = await decide({
+      bench,
+      calibration,
+      options,
+      widest: widestLayer(checkpoint.config),
+      chunkBytes: CHUNK_BYTES,
+      onTrial: (trial, done, total) => this.#trialProgress(trial, done, total),
+      onPass: (done, total) => this.#progress('balance', done, total, 'passes'),
+    });
     await partial.setPlan(decisions);
     return decisions;
   }
@@ -184,7 +147,15 @@ export class PruneRun {
   ): Promise<{ loss: number; reports: LayerReport[] }> {
     const { options, checkpoint, signal } = this.#setup;
     const { config } = checkpoint;
-    const method = blockMethod(options);
+    const { maxMaskVariance: guard, ...unguarded } = blockMethod(options);
+    const guarded = guard !== undefined && plan.balanced !== true;
+    const method = guarded ? { ...unguarded, maxMaskVariance: guard } : unguarded;
+    if (plan.exceeded === true) {
+      this.#warnings.push(
+        `the variance guard would stop all layers before ${options.ratio} of the parameters are ` +
+          `gone; it was exceeded`,
+      );
+    }
     const biases = method.compensateBias && mayHaveBiases(config);
     if (method.compensateBias && !biases) {
       this.#warnings.push(`a ${config.family} model can't carry FLAP's biases; they are left out`);
@@ -272,6 +243,7 @@ export class PruneRun {
       shapes.reduce((sum, shape) => sum + layerParameters(config, shape), 0);
     const ratio = 1 - left / before;
     this.#judgeRatio(ratio);
+    this.#judgeHeads();
     const trial = trials[0]?.quality?.loss;
     return {
       method: options.method,
@@ -296,6 +268,17 @@ export class PruneRun {
       },
       warnings: [...this.#warnings],
     };
+  }
+
+  #judgeHeads(): void {
+    const { options, checkpoint } = this.#setup;
+    const { keyValueGroups: groups, shape } = options;
+    if (groups === 'auto' || shape !== 'uniform' || dividesHidden(checkpoint.config, groups))
+      return;
+    this.#warnings.push(
+      `${groups} key/value groups: the hidden size, ${checkpoint.config.hiddenSize}, is no multiple ` +
+        'of the number of heads; the result loads in espalier, but stock transformers refuses it',
+    );
   }
 
   #judgeRatio(ratio: number): void {
