@@ -9,5 +9,6 @@ export const suites: Readonly<Record<string, () => Promise<{ suite: Suite }>>> =
   'event-loop': () => import('./suites/event-loop.js'),
   'transformers-roundtrip': () => import('./suites/transformers-roundtrip.js'),
   adapters: () => import('./suites/adapters.js'),
+  'zero-shot': () => import('./suites/zero-shot.js'),
   'comp-7b': () => import('./suites/comp-7b.js'),
 };

@@ -12,10 +12,11 @@ import adapters
 import decoder
 import eigen
 import product
+import zero_shot
 
 METHODS = {
     name: getattr(module, name)
-    for module in (adapters, decoder, eigen, product)
+    for module in (adapters, decoder, eigen, product, zero_shot)
     for name in module.__all__
 }
 
