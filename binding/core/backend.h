@@ -71,6 +71,7 @@ class Backend {
   /// Training; training_arguments.h says what every one computes.
   virtual Status layer_norm(const LayerNormArguments& arguments) = 0;
   virtual Status norm_backward(const NormBackwardArguments& arguments) = 0;
+  virtual Status attention_backward(const AttentionBackwardArguments& arguments) = 0;
   virtual Status dropout(const DropoutArguments& arguments) = 0;
   virtual Status activation(const ActivationArguments& arguments) = 0;
   virtual Status activation_backward(const ActivationBackwardArguments& arguments) = 0;

@@ -83,10 +83,12 @@ struct RopeArguments {
 /// j <= i + S - T; with window w > 0 only keys j > i + S - T - w. Query head h reads key head
 /// h / (H / Hkv).
 struct AttentionArguments {
-  ConstView q;  ///< f32 [B, T, H, D]
-  ConstView k;  ///< f32 [B, S, Hkv, D]
-  ConstView v;  ///< f32 [B, S, Hkv, D]
-  View output;  ///< f32 [B, T, H, D]; zeros where a query sees no key
+  ConstView q;         ///< f32 [B, T, H, D]
+  ConstView k;         ///< f32 [B, S, Hkv, D]
+  ConstView v;         ///< f32 [B, S, Hkv, D]
+  ConstView key_mask;  ///< u8 [B, S], 0: a key that no query sees; or not given: all are seen
+  View output;         ///< f32 [B, T, H, D]; zeros where a query sees no key
+  View log_sum_exp;    ///< f32 [B, T, H], log2 Σ e^score, -infinity where no key is seen; or null
   float scale = 1.0F;
   bool causal = true;
   int64_t window = 0;  ///< 0: unlimited

@@ -69,4 +69,21 @@ struct SwigluBackwardArguments {
   View up_gradient;    ///< f32 like gradient
 };
 
+/// Gradients of attention; probabilities are made again from q, k and log_sum_exp.
+struct AttentionBackwardArguments {
+  ConstView gradient;     ///< f32 [B, T, H, D], of the output
+  ConstView q;            ///< f32 [B, T, H, D]
+  ConstView k;            ///< f32 [B, S, Hkv, D]
+  ConstView v;            ///< f32 [B, S, Hkv, D]
+  ConstView output;       ///< f32 [B, T, H, D], as attention gave it
+  ConstView log_sum_exp;  ///< f32 [B, T, H], as attention gave it
+  ConstView key_mask;     ///< u8 [B, S], or not given
+  View q_gradient;        ///< f32 like q
+  View k_gradient;        ///< f32 like k
+  View v_gradient;        ///< f32 like v
+  float scale = 1.0F;
+  bool causal = true;
+  int64_t window = 0;  ///< 0: unlimited
+};
+
 }  // namespace espalier

@@ -2,12 +2,11 @@
 // with scores s_j = scale q·k_j, running maximum m, sum l and numerator o,
 //   m' = max(m, max_j s_j),  l' = l e^(m-m') + Σ_j e^(s_j-m'),  o' = o e^(m-m') + Σ_j e^(s_j-m')
 //   v_j,
-// and output = o / l at the end. Everything is f32; scores carry a factor log2(e), so exponentials
-// are powers of two.
-// q, output: [B, T, H, D]; k, v: [B, S, Hkv, D].
+// and output = o / l at the end, with the binary logarithm of Σ_j 2^s_j when the gradient needs it.
+// Everything is f32; scores carry a factor log2(e), so exponentials are powers of two. q, output:
+// [B, T, H, D]; k, v: [B, S, Hkv, D].
 //
-// The vector lanes are queries: the query heads that share a key head and their positions form the
-// rows of one problem per (batch, key head), row r = (position r / G, head r % G) with G = H / Hkv.
+// The vector lanes are queries (attention_tiles.h).
 // A block of rows stands transposed in scratch, [D][rows], and so do scores, [keys][rows], and
 // numerators, [D][rows]. Then both products broadcast an element of a key or value against vectors
 // of rows, maxima and sums run down the keys without crossing lanes, and any D and any number of
@@ -24,6 +23,7 @@
 #include <cstring>
 #include <limits>
 
+#include "binding/cpu/attention_tiles.h"
 #include "binding/cpu/cpu_backend.h"
 #include "binding/cpu/scratch.h"
 
@@ -32,41 +32,9 @@
 namespace espalier::cpu {
 namespace {
 
-// Keys per block.
-constexpr int64_t kKeys = 64;
-// Most rows per block on any target.
-constexpr int64_t kMaxRows = 64;
-
-// The sizes of one call.
-struct Extent {
-  int64_t batches, queries, keys, heads, key_heads, columns, group, rows;
-
-  explicit Extent(const AttentionArguments& a)
-      : batches(a.q.shape[0]),
-        queries(a.q.shape[1]),
-        keys(a.k.shape[1]),
-        heads(a.q.shape[2]),
-        key_heads(a.k.shape[2]),
-        columns(a.q.shape[3]),
-        group(heads / key_heads),
-        rows(queries * group) {}
-
-  // Floats of scratch that a thread needs: rows transposed, numerators, scores, keys, values.
-  [[nodiscard]] int64_t scratch() const {
-    return 2 * columns * kMaxRows + kKeys * kMaxRows + 2 * kKeys * columns;
-  }
-};
-
-// Keys [first, end) that a query sees.
-struct Range {
-  int64_t first, end;
-};
-
-inline Range visible_keys(const AttentionArguments& a, const Extent& e, int64_t query) {
-  const int64_t last = query + e.keys - e.queries;
-  const int64_t end = a.causal ? std::clamp<int64_t>(last + 1, 0, e.keys) : e.keys;
-  const int64_t first = a.window > last ? 0 : last - a.window + 1;
-  return {a.window > 0 ? std::min(first, end) : 0, end};
+// Floats of scratch that a thread needs: rows transposed, numerators, scores, keys, values.
+inline int64_t scratch_of(const AttentionProblem& p) {
+  return 2 * p.columns * kMaxRows + kKeys * kMaxRows + 2 * kKeys * p.columns;
 }
 
 }  // namespace
@@ -76,39 +44,6 @@ inline Range visible_keys(const AttentionArguments& a, const Extent& e, int64_t 
 HWY_BEFORE_NAMESPACE();
 namespace espalier::cpu::HWY_NAMESPACE {
 namespace {
-
-namespace hn = hwy::HWY_NAMESPACE;
-
-using D = hn::ScalableTag<float>;
-using V = hn::Vec<D>;
-using DI = hn::RebindToSigned<D>;
-
-constexpr int64_t kLanes = hn::MaxLanes(D());
-// 16 accumulators of the 32 registers that AVX-512 and Arm have, or 8 of 16.
-constexpr bool kManyRegisters = HWY_MAX_BYTES >= 64 || HWY_ARCH_ARM_A64;
-constexpr int64_t kAccumulators = kManyRegisters ? 16 : 8;
-constexpr int64_t kMaxVectors = kManyRegisters ? 4 : 2;
-static_assert(kMaxVectors * kLanes <= kMaxRows);
-
-// 2^x for x <= 0 within 2 ulp; 0 below 2^-126, NaN for NaN. The polynomial is the minimax one for
-// the relative error (7.5e-8) on [-1/2, 1/2].
-HWY_INLINE V exp2_not_positive(V x) {
-  const D d;
-  const DI di;
-  // Adding 1.5·2^23 leaves the nearest integer in the low bits.
-  const V magic = hn::Set(d, 0x1.8p23F);
-  const V shifted = hn::Add(x, magic);
-  const V f = hn::Sub(x, hn::Sub(shifted, magic));
-  V p = hn::Set(d, 0.0013276472F);
-  p = hn::MulAdd(p, f, hn::Set(d, 0.0096755413F));
-  p = hn::MulAdd(p, f, hn::Set(d, 0.055507133F));
-  p = hn::MulAdd(p, f, hn::Set(d, 0.2402212F));
-  p = hn::MulAdd(p, f, hn::Set(d, 0.69314697F));
-  p = hn::MulAdd(p, f, hn::Set(d, 1.0F));
-  const auto exponent = hn::ShiftLeft<23>(hn::BitCast(di, shifted));
-  const V result = hn::BitCast(d, hn::Add(hn::BitCast(di, p), exponent));
-  return hn::IfThenZeroElse(hn::Lt(x, hn::Set(d, -126.0F)), result);
-}
 
 // A block of NV vectors of rows and what is known about it.
 template <int64_t NV>
@@ -124,28 +59,6 @@ struct Block {
   HWY_ALIGN int32_t first[kRows];
   HWY_ALIGN int32_t end[kRows];
 };
-
-// s[j][r] = Σ_c q[c][r] k[j][c] for N keys.
-template <int64_t N, int64_t NV>
-HWY_INLINE void score_keys(const float* HWY_RESTRICT q, const float* HWY_RESTRICT k,
-                           int64_t columns, float* HWY_RESTRICT s) {
-  const D d;
-  V sum[N][NV];
-  for (auto& line : sum) {
-    for (auto& entry : line) entry = hn::Zero(d);
-  }
-  for (int64_t c = 0; c < columns; ++c) {
-    V query[NV];
-    for (int64_t v = 0; v < NV; ++v) query[v] = hn::Load(d, q + (c * NV + v) * kLanes);
-    for (int64_t n = 0; n < N; ++n) {
-      const V key = hn::Set(d, k[n * columns + c]);
-      for (int64_t v = 0; v < NV; ++v) sum[n][v] = hn::MulAdd(query[v], key, sum[n][v]);
-    }
-  }
-  for (int64_t n = 0; n < N; ++n) {
-    for (int64_t v = 0; v < NV; ++v) hn::Store(sum[n][v], d, s + (n * NV + v) * kLanes);
-  }
-}
 
 // o[c][r] = decay[r] o[c][r] + Σ_j p[j][r] v[j][c] for N columns c. With Exclude, terms with p = 0
 // are left out, so that a value which is not finite stays away from rows that do not see it.
@@ -176,19 +89,10 @@ HWY_INLINE void add_values(const float* HWY_RESTRICT p, const float* HWY_RESTRIC
   }
 }
 
-// Calls body(std::integral_constant N, start) for steps of N = kAccumulators / NV, then of 1.
-template <int64_t NV, class Body>
-HWY_INLINE void in_tiles(int64_t count, Body&& body) {
-  constexpr int64_t kStep = kAccumulators / NV;
-  int64_t i = 0;
-  for (; i + kStep <= count; i += kStep) body(std::integral_constant<int64_t, kStep>(), i);
-  for (; i < count; ++i) body(std::integral_constant<int64_t, 1>(), i);
-}
-
 // Scores of keys [start, start + keys) become probabilities relative to the new maximum; maximum,
-// sum and decay move on.
+// sum and decay move on. mask: of these keys, or null.
 template <int64_t NV>
-HWY_INLINE void soften(Block<NV>& block, int64_t start, int64_t keys) {
+HWY_INLINE void soften(Block<NV>& block, int64_t start, int64_t keys, const uint8_t* mask) {
   const D d;
   const DI di;
   const V lowest = hn::Set(d, -std::numeric_limits<float>::infinity());
@@ -202,6 +106,7 @@ HWY_INLINE void soften(Block<NV>& block, int64_t start, int64_t keys) {
     const int64_t some_end = std::clamp<int64_t>(block.end[last] - start, some_first, keys);
     const int64_t all_first = block.first[last] - start;
     const int64_t all_end = block.end[lane] - start;
+    const auto masked = [&](int64_t j) { return mask != nullptr && mask[j] == 0; };
     float* s = block.s + lane;
     const V before = hn::Load(d, block.maximum + lane);
     V maximum = before;
@@ -213,6 +118,10 @@ HWY_INLINE void soften(Block<NV>& block, int64_t start, int64_t keys) {
         score = hn::IfThenElse(hn::RebindMask(d, seen), score, lowest);
         hn::Store(score, d, s + j * NV * kLanes);
       }
+      if (masked(j)) {
+        score = lowest;
+        hn::Store(score, d, s + j * NV * kLanes);
+      }
       maximum = hn::Max(maximum, score);
     }
     // -infinity minus itself would be NaN while nothing has been seen.
@@ -221,11 +130,11 @@ HWY_INLINE void soften(Block<NV>& block, int64_t start, int64_t keys) {
     for (int64_t j = some_end; j < keys; ++j) hn::Store(hn::Zero(d), d, s + j * NV * kLanes);
     V sum = hn::Zero(d);
     for (int64_t j = some_first; j < some_end; ++j) {
-      const V weight = exp2_not_positive(hn::Sub(hn::Load(d, s + j * NV * kLanes), base));
+      const V weight = power_of_two(hn::Sub(hn::Load(d, s + j * NV * kLanes), base));
       hn::Store(weight, d, s + j * NV * kLanes);
       sum = hn::Add(sum, weight);
     }
-    const V decay = exp2_not_positive(hn::Sub(before, base));
+    const V decay = power_of_two(hn::Sub(before, base));
     hn::Store(maximum, d, block.maximum + lane);
     hn::Store(decay, d, block.decay + lane);
     hn::Store(hn::MulAdd(hn::Load(d, block.sum + lane), decay, sum), d, block.sum + lane);
@@ -249,88 +158,83 @@ HWY_INLINE bool all_finite(const float* x, int64_t count) {
 
 // Rows [row, row + count) of one (batch, key head).
 template <int64_t NV>
-void attend(const AttentionArguments& a, const Extent& e, int64_t batch, int64_t key_head,
+void attend(const AttentionArguments& a, const AttentionProblem& p, int64_t batch, int64_t key_head,
             int64_t row, int64_t count, float* scratch) {
   constexpr int64_t kRows = Block<NV>::kRows;
   Block<NV> block;
   block.q = scratch;
-  block.o = block.q + e.columns * kMaxRows;
-  block.s = block.o + e.columns * kMaxRows;
+  block.o = block.q + p.columns * kMaxRows;
+  block.s = block.o + p.columns * kMaxRows;
   block.k = block.s + kKeys * kMaxRows;
-  block.v = block.k + kKeys * e.columns;
+  block.v = block.k + kKeys * p.columns;
 
-  const auto offset_of = [&](int64_t r) {
-    const int64_t query = batch * e.queries + r / e.group;
-    return (query * e.heads + key_head * e.group + r % e.group) * e.columns;
-  };
+  const Range real = p.real_keys(batch);
   const float factor = a.scale * 1.44269504F;  // log2(e)
-  std::fill_n(block.o, e.columns * kRows, 0.0F);
+  std::fill_n(block.o, p.columns * kRows, 0.0F);
   for (int64_t r = 0; r < kRows; ++r) {
     // Rows that do not exist repeat the last one; they are not written back.
     const int64_t source = row + std::min(r, count - 1);
-    const float* q = a.q.as<float>() + offset_of(source);
-    for (int64_t c = 0; c < e.columns; ++c) block.q[c * kRows + r] = q[c] * factor;
-    const Range range = visible_keys(a, e, source / e.group);
+    const float* q = a.q.as<float>() + p.offset_of(batch, key_head, source);
+    for (int64_t c = 0; c < p.columns; ++c) block.q[c * kRows + r] = q[c] * factor;
+    const Range range = p.visible_keys(real, source / p.group);
     block.first[r] = static_cast<int32_t>(range.first);
     block.end[r] = static_cast<int32_t>(range.end);
     block.maximum[r] = -std::numeric_limits<float>::infinity();
     block.sum[r] = 0;
   }
 
-  const int64_t stride = e.key_heads * e.columns;
-  const int64_t base = batch * e.keys * stride + key_head * e.columns;
   for (int64_t start = block.first[0]; start < block.end[kRows - 1]; start += kKeys) {
     const int64_t keys = std::min<int64_t>(kKeys, block.end[kRows - 1] - start);
-    // Copied together, because rows a power of two apart fall into the same cache sets.
-    for (int64_t j = 0; j < keys; ++j) {
-      const int64_t source = base + (start + j) * stride;
-      const size_t bytes = static_cast<size_t>(e.columns) * sizeof(float);
-      std::memcpy(block.k + j * e.columns, a.k.as<float>() + source, bytes);
-      std::memcpy(block.v + j * e.columns, a.v.as<float>() + source, bytes);
-    }
-    in_tiles<NV>(keys, [&](auto n, int64_t j) {
-      score_keys<n(), NV>(block.q, block.k + j * e.columns, e.columns, block.s + j * kRows);
-    });
-    soften(block, start, keys);
+    const int64_t source = p.key_offset(batch, key_head) + start * p.key_stride();
+    const uint8_t* mask = p.key_mask == nullptr ? nullptr : p.mask_of(batch) + start;
+    copy_keys(a.k.as<float>() + source, p.key_stride(), mask, keys, p.columns, block.k);
+    copy_keys(a.v.as<float>() + source, p.key_stride(), mask, keys, p.columns, block.v);
+    score_keys<NV>(block.q, block.k, keys, p.columns, block.s);
+    soften(block, start, keys, mask);
     const bool all_seen = block.first[kRows - 1] <= start && block.end[0] >= start + keys;
-    if (all_seen || all_finite(block.v, keys * e.columns)) {
-      in_tiles<NV>(e.columns, [&](auto n, int64_t c) {
-        add_values<n(), NV, false>(block.s, block.v + c, keys, e.columns, block.decay,
+    if (all_seen || all_finite(block.v, keys * p.columns)) {
+      in_tiles<NV>(p.columns, [&](auto n, int64_t c) {
+        add_values<n(), NV, false>(block.s, block.v + c, keys, p.columns, block.decay,
                                    block.o + c * kRows);
       });
     } else {
-      in_tiles<NV>(e.columns, [&](auto n, int64_t c) {
-        add_values<n(), NV, true>(block.s, block.v + c, keys, e.columns, block.decay,
+      in_tiles<NV>(p.columns, [&](auto n, int64_t c) {
+        add_values<n(), NV, true>(block.s, block.v + c, keys, p.columns, block.decay,
                                   block.o + c * kRows);
       });
     }
   }
 
+  auto* log_sum_exp = a.log_sum_exp.as<float>();
   for (int64_t r = 0; r < count; ++r) {
     const float inverse = block.sum[r] == 0 ? 0 : 1 / block.sum[r];
-    float* output = a.output.as<float>() + offset_of(row + r);
-    for (int64_t c = 0; c < e.columns; ++c) output[c] = block.o[c * kRows + r] * inverse;
+    const int64_t offset = p.offset_of(batch, key_head, row + r);
+    float* output = a.output.as<float>() + offset;
+    for (int64_t c = 0; c < p.columns; ++c) output[c] = block.o[c * kRows + r] * inverse;
+    if (log_sum_exp != nullptr) {
+      log_sum_exp[offset / p.columns] = block.maximum[r] + std::log2(block.sum[r]);
+    }
   }
 }
 
-void attention(const AttentionArguments& a, const Extent& e, float* scratch) {
+void attention(const AttentionArguments& a, const AttentionProblem& p, float* scratch) {
   constexpr int64_t kRows = kMaxVectors * kLanes;
-  const int64_t blocks = (e.rows + kRows - 1) / kRows;
-  const int64_t items = e.batches * e.key_heads * blocks;
+  const int64_t blocks = (p.rows + kRows - 1) / kRows;
+  const int64_t items = p.batches * p.key_heads * blocks;
   // Round robin, because later blocks of a causal problem see more keys.
 #pragma omp parallel for schedule(static, 1)
   for (int64_t item = 0; item < items; ++item) {
     const int64_t row = item % blocks * kRows;
-    const int64_t key_head = item / blocks % e.key_heads;
-    const int64_t batch = item / blocks / e.key_heads;
-    const int64_t count = std::min(kRows, e.rows - row);
-    float* own = scratch + omp_get_thread_num() * e.scratch();
+    const int64_t key_head = item / blocks % p.key_heads;
+    const int64_t batch = item / blocks / p.key_heads;
+    const int64_t count = std::min(kRows, p.rows - row);
+    float* own = scratch + omp_get_thread_num() * scratch_of(p);
     if (count <= kLanes) {
-      attend<1>(a, e, batch, key_head, row, count, own);
+      attend<1>(a, p, batch, key_head, row, count, own);
     } else if (count <= 2 * kLanes) {
-      attend<2>(a, e, batch, key_head, row, count, own);
+      attend<2>(a, p, batch, key_head, row, count, own);
     } else {
-      attend<kMaxVectors>(a, e, batch, key_head, row, count, own);
+      attend<kMaxVectors>(a, p, batch, key_head, row, count, own);
     }
   }
 }
@@ -345,11 +249,14 @@ namespace espalier::cpu {
 HWY_EXPORT(attention);
 
 Status CpuBackend::attention(const AttentionArguments& arguments) {
-  if (arguments.output.shape.elements() == 0) return {};
-  const Extent extent(arguments);
-  const Scratch<float> scratch(static_cast<size_t>(omp_get_max_threads() * extent.scratch()));
+  if (arguments.output.shape.elements() == 0) {
+    // Without columns every score is 0 and nobody reads its logarithm.
+    return arguments.log_sum_exp.data == nullptr ? Status() : clear(arguments.log_sum_exp);
+  }
+  const AttentionProblem problem(arguments);
+  const Scratch<float> scratch(static_cast<size_t>(omp_get_max_threads() * scratch_of(problem)));
   if (scratch.data() == nullptr) return out_of_scratch();
-  HWY_DYNAMIC_DISPATCH(attention)(arguments, extent, scratch.data());
+  HWY_DYNAMIC_DISPATCH(attention)(arguments, problem, scratch.data());
   return {};
 }
 

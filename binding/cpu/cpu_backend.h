@@ -53,6 +53,7 @@ class CpuBackend final : public Backend {
 
   Status layer_norm(const LayerNormArguments& arguments) override;
   Status norm_backward(const NormBackwardArguments& arguments) override;
+  Status attention_backward(const AttentionBackwardArguments& arguments) override;
   Status dropout(const DropoutArguments& arguments) override;
   Status activation(const ActivationArguments& arguments) override;
   Status activation_backward(const ActivationBackwardArguments& arguments) override;

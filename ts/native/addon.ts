@@ -80,7 +80,16 @@ export interface NativeAddon {
   ): T;
   rmsNorm(x: T, weight: T, eps: number, residual: Maybe): [T, Maybe];
   rope(x: T, inverseFrequencies: T, offset: number, scale: number, inverse: boolean): T;
-  attention(q: T, k: T, v: T, scale: number, causal: boolean, window: number): T;
+  attention(
+    q: T,
+    k: T,
+    v: T,
+    scale: number,
+    causal: boolean,
+    window: number,
+    keyMask: Maybe,
+    wantLogSumExp: boolean,
+  ): [output: T, logSumExp: Maybe];
   swiglu(gate: T, up: T): T;
   crossEntropy(
     hidden: T,
@@ -119,6 +128,18 @@ export interface NativeAddon {
   leaveGroupOut(g: T, w: T, groupSize: number, damping: number): T;
 
   // training
+  attentionBackward(
+    gradient: T,
+    q: T,
+    k: T,
+    v: T,
+    output: T,
+    logSumExp: T,
+    scale: number,
+    causal: boolean,
+    window: number,
+    keyMask: Maybe,
+  ): [q: T, k: T, v: T];
   layerNorm(x: T, weight: T, bias: Maybe, eps: number): T;
   normBackward(
     gradient: T,

@@ -149,7 +149,8 @@ function stepBack(node: Node, slots: Map<Node, (Arrived | undefined)[]>): void {
     if (input === undefined || gradient === undefined) continue;
     if ('holder' in input) {
       const passedOn = node.op === 'reshape' || gradients.includes(gradient);
-      deliver(input.holder, gradient, passedOn);
+      const repeated = results.indexOf(gradient) !== i;
+      deliver(input.holder, gradient, passedOn || repeated);
       continue;
     }
     const slot = slots.get(input.node) ?? [];

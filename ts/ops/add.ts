@@ -1,4 +1,5 @@
 import { native } from '../native/addon.js';
+import { record } from '../tensor/recorder.js';
 import { Tensor } from '../tensor/tensor.js';
 
 /**
@@ -9,5 +10,13 @@ import { Tensor } from '../tensor/tensor.js';
  * @throws EspalierError `DTYPE`, `SHAPE`, `DEVICE_MISMATCH`
  */
 export function add(x: Tensor, y: Tensor): Tensor {
-  return new Tensor(native().add(x.handle, y.handle));
+  const output = new Tensor(native().add(x.handle, y.handle));
+  record({
+    op: 'add',
+    inputs: [x, y],
+    outputs: [output],
+    saved: [],
+    backward: ([gradient]) => [gradient, gradient],
+  });
+  return output;
 }

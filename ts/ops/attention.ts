@@ -1,18 +1,26 @@
 import { native } from '../native/addon.js';
+import { isTracked, record } from '../tensor/recorder.js';
 import { Tensor } from '../tensor/tensor.js';
+import { attentionBackward } from './attention-backward.js';
 
 /** Options of {@link attention}. */
 export interface AttentionOptions {
-  /** Query i sees keys j ≤ i + S − T only; default true. */
+  /** Query i sees keys j ≤ i + S − T only; default true. Encoders say false. */
   causal?: boolean;
   /** Sliding window: query i sees keys j > i + S − T − window only; default 0, no limit. */
   window?: number;
   /** Factor on the scores; default `D^−½`. */
   scale?: number;
+  /** u8 `[B, S]`: 1 for real tokens, 0 for padding, which no query sees; default: all are real. */
+  keyMask?: Tensor | undefined;
 }
 
+/** q, k, v, output, logSumExp and the key mask, if any. */
+type SavedTensors = [Tensor, Tensor, Tensor, Tensor, Tensor, Tensor?];
+
 /**
- * Softmax attention with grouped key heads, in blocks: memory does not grow with T × S.
+ * Softmax attention with grouped key heads, in blocks: memory does not grow with T × S, forward or
+ * backward.
  *
  * @param q f32 `[B, T, H, D]`
  * @param k f32 `[B, S, Hkv, D]`; query head h reads key head `⌊h / (H / Hkv)⌋`
@@ -21,6 +29,40 @@ export interface AttentionOptions {
  * @throws EspalierError `DTYPE`, `SHAPE`, `CONFIG`, `DEVICE_MISMATCH`
  */
 export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions = {}): Tensor {
-  const { causal = true, window = 0, scale = 1 / Math.sqrt(q.shape[3] || 1) } = options;
-  return new Tensor(native().attention(q.handle, k.handle, v.handle, scale, causal, window));
+  const { causal = true, window = 0, scale = 1 / Math.sqrt(q.shape[3] || 1), keyMask } = options;
+  const tracked = isTracked(q, k, v);
+  const [handle, logarithms] = native().attention(
+    q.handle,
+    k.handle,
+    v.handle,
+    scale,
+    causal,
+    window,
+    keyMask?.handle,
+    tracked,
+  );
+  const output = new Tensor(handle);
+  if (logarithms === undefined) return output;
+  const logSumExp = new Tensor(logarithms);
+  const saved = [q, k, v, output, logSumExp];
+  if (keyMask !== undefined) saved.push(keyMask);
+  record({
+    op: 'attention',
+    inputs: [q, k, v],
+    outputs: [output],
+    saved,
+    backward: ([gradient], kept) => {
+      const [q, k, v, output, logSumExp, mask] = kept as SavedTensors;
+      const forward = { q, k, v, output, logSumExp };
+      const result = attentionBackward(gradient as Tensor, forward, {
+        causal,
+        window,
+        scale,
+        keyMask: mask,
+      });
+      return [result.q, result.k, result.v];
+    },
+  });
+  logSumExp.dispose();
+  return output;
 }

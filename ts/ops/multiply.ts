@@ -1,4 +1,5 @@
 import { native } from '../native/addon.js';
+import { record } from '../tensor/recorder.js';
 import { Tensor } from '../tensor/tensor.js';
 
 /**
@@ -9,5 +10,19 @@ import { Tensor } from '../tensor/tensor.js';
  * @throws EspalierError `DTYPE`, `SHAPE`, `DEVICE_MISMATCH`
  */
 export function multiply(x: Tensor, y: Tensor): Tensor {
-  return new Tensor(native().multiply(x.handle, y.handle));
+  const output = new Tensor(native().multiply(x.handle, y.handle));
+  record({
+    op: 'multiply',
+    inputs: [x, y],
+    outputs: [output],
+    saved: [x, y],
+    backward: ([gradient], saved, [wantX, wantY]) => {
+      const [left, right] = saved as [Tensor, Tensor];
+      return [
+        wantX ? multiply(gradient as Tensor, right) : undefined,
+        wantY ? multiply(gradient as Tensor, left) : undefined,
+      ];
+    },
+  });
+  return output;
 }

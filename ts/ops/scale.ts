@@ -1,5 +1,10 @@
 import { native } from '../native/addon.js';
+import { record } from '../tensor/recorder.js';
 import { Tensor } from '../tensor/tensor.js';
+import { cast } from './cast.js';
+import { multiply } from './multiply.js';
+import { sumColumns } from './sum-columns.js';
+import { sumRows } from './sum-rows.js';
 
 /** Which side of a matrix has a factor each. */
 export interface ScaleOptions {
@@ -16,5 +21,22 @@ export interface ScaleOptions {
  * @throws EspalierError `DTYPE`, `SHAPE`, `DEVICE_MISMATCH`
  */
 export function scale(x: Tensor, factors: Tensor, { axis }: ScaleOptions): Tensor {
-  return new Tensor(native().scale(x.handle, factors.handle, axis === 'columns'));
+  const output = new Tensor(native().scale(x.handle, factors.handle, axis === 'columns'));
+  record({
+    op: 'scale',
+    inputs: [x, factors],
+    outputs: [output],
+    saved: [x, factors],
+    backward: ([gradient], saved, [wantX, wantFactors]) => {
+      const [input, f] = saved as [Tensor, Tensor];
+      const sum = axis === 'columns' ? sumRows : sumColumns;
+      return [
+        wantX ? scale(gradient as Tensor, f, { axis }) : undefined,
+        wantFactors
+          ? cast(sum(multiply(gradient as Tensor, cast(input, 'f32'))), 'f32')
+          : undefined,
+      ];
+    },
+  });
+  return output;
 }

@@ -1,4 +1,5 @@
 import { native } from '../native/addon.js';
+import { record } from '../tensor/recorder.js';
 import { Tensor } from '../tensor/tensor.js';
 
 /**
@@ -9,5 +10,17 @@ import { Tensor } from '../tensor/tensor.js';
  * @throws EspalierError `DTYPE`, `SHAPE`
  */
 export function sumColumns(x: Tensor): Tensor {
-  return new Tensor(native().sumColumns(x.handle));
+  const output = new Tensor(native().sumColumns(x.handle));
+  const { shape, size, device } = x;
+  record({
+    op: 'sumColumns',
+    inputs: [x],
+    outputs: [output],
+    saved: [],
+    backward: ([gradient]) => {
+      const ones = Tensor.from(new Float32Array(size).fill(1), shape, { device });
+      return [new Tensor(native().scale(ones.handle, (gradient as Tensor).handle, false))];
+    },
+  });
+  return output;
 }

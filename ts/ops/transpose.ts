@@ -1,4 +1,5 @@
 import { native } from '../native/addon.js';
+import { record } from '../tensor/recorder.js';
 import { Tensor } from '../tensor/tensor.js';
 
 /**
@@ -9,5 +10,13 @@ import { Tensor } from '../tensor/tensor.js';
  * @throws EspalierError `SHAPE`
  */
 export function transpose(x: Tensor): Tensor {
-  return new Tensor(native().transpose(x.handle));
+  const output = new Tensor(native().transpose(x.handle));
+  record({
+    op: 'transpose',
+    inputs: [x],
+    outputs: [output],
+    saved: [],
+    backward: ([gradient]) => [transpose(gradient as Tensor)],
+  });
+  return output;
 }

@@ -5,11 +5,36 @@
 namespace espalier::node {
 namespace {
 
-// attention(q, k, v, scale, causal, window) -> tensor
+// Arguments first..first + 3: scale, causal, window, keyMask?
+ops::AttentionOptions options_at(const Arguments& a, size_t first) {
+  return {.scale = a.number(first, "scale"),
+          .causal = a.boolean(first + 1, "causal"),
+          .window = a.integer(first + 2, "window"),
+          .key_mask = a.optional_tensor(first + 3, "keyMask")};
+}
+
+// attention(q, k, v, scale, causal, window, keyMask?, wantLogSumExp) -> [output, logSumExp?]
 const Registration kAttention("attention", [](const Arguments& a) -> Napi::Value {
-  return a.wrap(ops::attention(a.tensor(0, "q"), a.tensor(1, "k"), a.tensor(2, "v"),
-                               a.number(3, "scale"), a.boolean(4, "causal"),
-                               a.integer(5, "window")));
+  ops::AttentionOptions options = options_at(a, 3);
+  options.want_log_sum_exp = a.boolean(7, "wantLogSumExp");
+  const auto result = ops::attention(a.tensor(0, "q"), a.tensor(1, "k"), a.tensor(2, "v"), options);
+  Napi::Array pair = Napi::Array::New(a.env(), 2);
+  pair.Set(0U, a.wrap(result.output));
+  pair.Set(1U, a.wrap(result.log_sum_exp));
+  return pair;
+});
+
+// attentionBackward(gradient, q, k, v, output, logSumExp, scale, causal, window, keyMask?)
+//   -> [q, k, v]
+const Registration kAttentionBackward("attentionBackward", [](const Arguments& a) -> Napi::Value {
+  const auto result = ops::attention_backward(
+      a.tensor(0, "gradient"), a.tensor(1, "q"), a.tensor(2, "k"), a.tensor(3, "v"),
+      {a.tensor(4, "output"), a.tensor(5, "logSumExp")}, options_at(a, 6));
+  Napi::Array list = Napi::Array::New(a.env(), 3);
+  list.Set(0U, a.wrap(result.q));
+  list.Set(1U, a.wrap(result.k));
+  list.Set(2U, a.wrap(result.v));
+  return list;
 });
 
 }  // namespace

@@ -6,74 +6,35 @@
 #include <limits>
 
 #include "test/binding/devices.h"
+#include "test/binding/finite_differences.h"
+#include "test/binding/ops/attention_reference.h"
 
 namespace espalier::test {
 namespace {
 
-struct Case {
-  int64_t batches, queries, keys, heads, key_heads, columns;
-  bool causal = true;
-  int64_t window = 0;
-};
-
-std::vector<double> reference(const Case& s, const std::vector<float>& q,
-                              const std::vector<float>& k, const std::vector<float>& v,
-                              double scale) {
-  std::vector<double> output(q.size());
-  const int64_t group = s.heads / s.key_heads;
-  for (int64_t b = 0; b < s.batches; ++b) {
-    for (int64_t i = 0; i < s.queries; ++i) {
-      for (int64_t h = 0; h < s.heads; ++h) {
-        const size_t at = static_cast<size_t>(((b * s.queries + i) * s.heads + h) * s.columns);
-        const auto key_at = [&](int64_t j) {
-          return static_cast<size_t>(((b * s.keys + j) * s.key_heads + h / group) * s.columns);
-        };
-        std::vector<int64_t> visible;
-        for (int64_t j = 0; j < s.keys; ++j) {
-          const int64_t last = i + s.keys - s.queries;
-          if (s.causal && j > last) continue;
-          if (s.window > 0 && j <= last - s.window) continue;
-          visible.push_back(j);
-        }
-        std::vector<double> scores;
-        double maximum = -std::numeric_limits<double>::infinity();
-        for (const int64_t j : visible) {
-          double score = 0;
-          for (size_t c = 0; c < static_cast<size_t>(s.columns); ++c) {
-            score += static_cast<double>(q[at + c]) * static_cast<double>(k[key_at(j) + c]);
-          }
-          scores.push_back(score * scale);
-          maximum = std::max(maximum, scores.back());
-        }
-        double sum = 0;
-        for (double& score : scores) sum += score = std::exp(score - maximum);
-        for (size_t n = 0; n < visible.size(); ++n) {
-          for (size_t c = 0; c < static_cast<size_t>(s.columns); ++c) {
-            output[at + c] += scores[n] / sum * static_cast<double>(v[key_at(visible[n]) + c]);
-          }
-        }
-      }
-    }
-  }
-  return output;
-}
+using Case = AttentionCase;
 
 struct Inputs {
   std::vector<float> q, k, v;
 
   explicit Inputs(const Case& s, float spread = 1)
-      : q(random_values(static_cast<size_t>(s.batches * s.queries * s.heads * s.columns), 1,
-                        spread)),
-        k(random_values(static_cast<size_t>(s.batches * s.keys * s.key_heads * s.columns), 2,
-                        spread)),
+      : q(random_values(static_cast<size_t>(s.query_shape().elements()), 1, spread)),
+        k(random_values(static_cast<size_t>(s.key_shape().elements()), 2, spread)),
         v(random_values(k.size(), 3)) {}
 };
 
+std::vector<double> reference(const Case& s, const Inputs& in, double scale) {
+  return attention_reference(s, {widened(in.q), widened(in.k), widened(in.v)}, scale);
+}
+
+ops::AttentionResult attend_with(Device& device, const Case& s, const Inputs& in,
+                                 const ops::AttentionOptions& options) {
+  return ops::attention(upload(device, in.q, s.query_shape()), upload(device, in.k, s.key_shape()),
+                        upload(device, in.v, s.key_shape()), options);
+}
+
 Tensor attend(Device& device, const Case& s, const Inputs& in, double scale) {
-  const Shape keys{s.batches, s.keys, s.key_heads, s.columns};
-  return ops::attention(upload(device, in.q, {s.batches, s.queries, s.heads, s.columns}),
-                        upload(device, in.k, keys), upload(device, in.v, keys), scale, s.causal,
-                        s.window);
+  return attend_with(device, s, in, s.options(device, scale)).output;
 }
 
 void check_case(const Case& s) {
@@ -83,10 +44,9 @@ void check_case(const Case& s) {
   CAPTURE(s.columns);
   CAPTURE(s.window);
   const Inputs in(s);
-  const double scale = 1 / std::sqrt(static_cast<double>(std::max<int64_t>(s.columns, 1)));
   for (Device* device : devices()) {
-    CHECK(normalised_error(download(attend(*device, s, in, scale)),
-                           reference(s, in.q, in.k, in.v, scale)) < 1e-11);
+    CHECK(normalised_error(download(attend(*device, s, in, s.scale())),
+                           reference(s, in, s.scale())) < 1e-11);
   }
 }
 
@@ -133,7 +93,7 @@ TEST_CASE("attention survives scores far beyond what exp can hold") {
   const Inputs in(s, 60);
   for (Device* device : devices()) {
     const auto y = download(attend(*device, s, in, 1));
-    CHECK(normalised_error(y, reference(s, in.q, in.k, in.v, 1)) < 1e-5);
+    CHECK(normalised_error(y, reference(s, in, 1)) < 1e-5);
   }
 }
 
@@ -167,6 +127,60 @@ TEST_CASE("attention keeps keys that a query does not see away from it, even NaN
   }
 }
 
+// Padding on the right in the first batch, on the left in the second, in between in the third, and
+// nothing but padding in the fourth.
+std::vector<uint8_t> padding(int64_t keys) {
+  std::vector<uint8_t> mask;
+  for (int64_t batch = 0; batch < 4; ++batch) {
+    for (int64_t j = 0; j < keys; ++j) {
+      const bool real[] = {j < keys - 5, j >= 7, j % 3 != 1, false};
+      mask.push_back(real[batch] ? 1 : 0);
+    }
+  }
+  return mask;
+}
+
+TEST_CASE("attention leaves masked keys out, whatever they hold, causal or not") {
+  for (const bool causal : {false, true}) {
+    for (const int64_t keys : {8, 70, 150}) {
+      Case s{4, keys, keys, 2, 1, 8, causal, 0, padding(keys)};
+      check_case(s);
+      s.window = 9;
+      check_case(s);
+      s.window = 0;
+      Inputs in(s);
+      const Inputs clean = in;
+      for (size_t i = 0; i < in.k.size(); ++i) {
+        if (s.key_mask[i / 8] != 0) continue;
+        in.k[i] = std::nanf("");
+        in.v[i] = std::numeric_limits<float>::infinity();
+      }
+      for (Device* device : devices()) {
+        CHECK(download(attend(*device, s, in, 1)) == download(attend(*device, s, clean, 1)));
+      }
+    }
+  }
+}
+
+TEST_CASE("attention gives the logarithm of the sum of exponentials when asked") {
+  for (const Case& s : {Case{2, 33, 70, 4, 2, 12}, Case{1, 9, 5, 1, 1, 3}}) {
+    const Inputs in(s);
+    std::vector<double> expected;
+    for_each_query(s, {widened(in.q), widened(in.k), widened(in.v)}, 3,
+                   [&](size_t, const auto& visible, const auto&, double sum) {
+                     const double none = -std::numeric_limits<double>::infinity();
+                     expected.push_back(visible.empty() ? none : sum);
+                   });
+    for (Device* device : devices()) {
+      auto options = s.options(*device, 3);
+      CHECK(!attend_with(*device, s, in, options).log_sum_exp.has_value());
+      options.want_log_sum_exp = true;
+      const auto result = attend_with(*device, s, in, options);
+      CHECK(normalised_error(download(*result.log_sum_exp), expected) < 1e-12);
+    }
+  }
+}
+
 TEST_CASE("attention takes empty tensors") {
   check_case({0, 3, 3, 2, 1, 4});
   check_case({1, 0, 3, 2, 1, 4});
@@ -179,13 +193,19 @@ TEST_CASE("attention names the argument that does not fit") {
   const auto tensor = [&](const Shape& shape) { return Tensor(device, shape, DType::f32); };
   const Tensor q = tensor({1, 5, 4, 8});
   const Tensor k = tensor({1, 6, 2, 8});
-  CHECK_THROWS_WITH_AS(ops::attention(q, tensor({1, 6, 3, 8}), k, 1, true, 0),
+  CHECK_THROWS_WITH_AS(ops::attention(q, tensor({1, 6, 3, 8}), k, {}),
                        "k: expected a number of heads that divides q's 4, got [1, 6, 3, 8]", Error);
-  CHECK_THROWS_AS(ops::attention(q, tensor({1, 6, 0, 8}), k, 1, true, 0), Error);
-  CHECK_THROWS_AS(ops::attention(q, tensor({2, 6, 2, 8}), k, 1, true, 0), Error);
-  CHECK_THROWS_AS(ops::attention(q, k, tensor({1, 7, 2, 8}), 1, true, 0), Error);
-  CHECK_THROWS_AS(ops::attention(q, k, k, std::nan(""), true, 0), Error);
-  CHECK_THROWS_AS(ops::attention(q, k, k, 1, true, -1), Error);
+  CHECK_THROWS_AS(ops::attention(q, tensor({1, 6, 0, 8}), k, {}), Error);
+  CHECK_THROWS_AS(ops::attention(q, tensor({2, 6, 2, 8}), k, {}), Error);
+  CHECK_THROWS_AS(ops::attention(q, k, tensor({1, 7, 2, 8}), {}), Error);
+  CHECK_THROWS_AS(ops::attention(q, k, k, {.scale = std::nan("")}), Error);
+  CHECK_THROWS_AS(ops::attention(q, k, k, {.window = -1}), Error);
+  ops::AttentionOptions masked;
+  masked.key_mask = Tensor(device, {1, 5}, DType::u8);
+  CHECK_THROWS_WITH_AS(ops::attention(q, k, k, masked), "keyMask: expected [1, 6], got [1, 5]",
+                       Error);
+  masked.key_mask = tensor({1, 6});
+  CHECK_THROWS_AS(ops::attention(q, k, k, masked), Error);
 }
 
 }  // namespace
