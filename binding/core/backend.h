@@ -6,7 +6,9 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "binding/core/loss_arguments.h"
 #include "binding/core/op_arguments.h"
+#include "binding/core/optimizer_arguments.h"
 #include "binding/core/status.h"
 #include "binding/core/tensor.h"
 #include "binding/core/training_arguments.h"
@@ -76,6 +78,19 @@ class Backend {
   virtual Status activation(const ActivationArguments& arguments) = 0;
   virtual Status activation_backward(const ActivationBackwardArguments& arguments) = 0;
   virtual Status swiglu_backward(const SwigluBackwardArguments& arguments) = 0;
+
+  /// Losses and optimisers; loss_arguments.h and optimizer_arguments.h say what every one computes.
+  virtual Status cross_entropy_mean(const CrossEntropyMeanArguments& arguments) = 0;
+  virtual Status softmax_cross_entropy(const SoftmaxCrossEntropyArguments& arguments) = 0;
+  virtual Status embedding_backward(const EmbeddingBackwardArguments& arguments) = 0;
+  virtual Status mean_pool(const MeanPoolArguments& arguments) = 0;
+  virtual Status mean_pool_backward(const MeanPoolBackwardArguments& arguments) = 0;
+  virtual Status select_token(const SelectTokenArguments& arguments) = 0;
+  virtual Status select_token_backward(const SelectTokenBackwardArguments& arguments) = 0;
+  virtual Status adam_w(const AdamWArguments& arguments) = 0;
+  virtual Status sgd(const SgdArguments& arguments) = 0;
+  virtual Status global_norm(const GlobalNormArguments& arguments) = 0;
+  virtual Status scale_many(const ScaleManyArguments& arguments) = 0;
 };
 
 }  // namespace espalier

@@ -58,6 +58,18 @@ class CpuBackend final : public Backend {
   Status activation(const ActivationArguments& arguments) override;
   Status activation_backward(const ActivationBackwardArguments& arguments) override;
   Status swiglu_backward(const SwigluBackwardArguments& arguments) override;
+
+  Status cross_entropy_mean(const CrossEntropyMeanArguments& arguments) override;
+  Status softmax_cross_entropy(const SoftmaxCrossEntropyArguments& arguments) override;
+  Status embedding_backward(const EmbeddingBackwardArguments& arguments) override;
+  Status mean_pool(const MeanPoolArguments& arguments) override;
+  Status mean_pool_backward(const MeanPoolBackwardArguments& arguments) override;
+  Status select_token(const SelectTokenArguments& arguments) override;
+  Status select_token_backward(const SelectTokenBackwardArguments& arguments) override;
+  Status adam_w(const AdamWArguments& arguments) override;
+  Status sgd(const SgdArguments& arguments) override;
+  Status global_norm(const GlobalNormArguments& arguments) override;
+  Status scale_many(const ScaleManyArguments& arguments) override;
 };
 
 /// The process's one CPU device, made on first use.

@@ -41,18 +41,31 @@ bool is_safe_integer(Napi::Value value) {
 
 }  // namespace
 
-void Arguments::fail(const char* name, const char* expected, Napi::Value got) const {
-  throw Error(ErrorCode::config, op_,
-              std::string(name) + ": expected " + expected + ", got " + describe(got));
+void Arguments::fail(const std::string& name, const char* expected, Napi::Value got) const {
+  throw Error(ErrorCode::config, op_, name + ": expected " + expected + ", got " + describe(got));
+}
+
+Tensor Arguments::tensor_of(const Napi::Value& value, const std::string& name) const {
+  const TensorObject* object = TensorObject::from(value);
+  if (object == nullptr) fail(name, "a tensor", value);
+  if (!object->tensor()) {
+    throw Error(ErrorCode::config, op_, name + ": the tensor has been disposed");
+  }
+  return *object->tensor();
 }
 
 Tensor Arguments::tensor(size_t index, const char* name) const {
-  const TensorObject* object = TensorObject::from(info_[index]);
-  if (object == nullptr) fail(name, "a tensor", info_[index]);
-  if (!object->tensor()) {
-    throw Error(ErrorCode::config, op_, std::string(name) + ": the tensor has been disposed");
+  return tensor_of(info_[index], name);
+}
+
+std::vector<Tensor> Arguments::tensors(size_t index, const char* name) const {
+  if (!info_[index].IsArray()) fail(name, "an array of tensors", info_[index]);
+  const auto array = info_[index].As<Napi::Array>();
+  std::vector<Tensor> result;
+  for (uint32_t i = 0; i < array.Length(); ++i) {
+    result.push_back(tensor_of(array.Get(i), std::string(name) + "[" + std::to_string(i) + "]"));
   }
-  return *object->tensor();
+  return result;
 }
 
 ops::OptionalTensor Arguments::optional_tensor(size_t index, const char* name) const {

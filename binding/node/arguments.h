@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "binding/node/napi_setup.h"
 #include "binding/ops/submit.h"
@@ -22,6 +23,8 @@ class Arguments {
   [[nodiscard]] Tensor tensor(size_t index, const char* name) const;
   /// A tensor, or nothing for undefined and null.
   [[nodiscard]] ops::OptionalTensor optional_tensor(size_t index, const char* name) const;
+  /// An array of tensors that have not been disposed.
+  [[nodiscard]] std::vector<Tensor> tensors(size_t index, const char* name) const;
   /// A number, NaN and infinities included.
   [[nodiscard]] double number(size_t index, const char* name) const;
   /// A whole number within ±2^53.
@@ -47,7 +50,8 @@ class Arguments {
   [[nodiscard]] Napi::Value wrap(const ops::OptionalTensor& tensor) const;
 
  private:
-  [[noreturn]] void fail(const char* name, const char* expected, Napi::Value got) const;
+  [[nodiscard]] Tensor tensor_of(const Napi::Value& value, const std::string& name) const;
+  [[noreturn]] void fail(const std::string& name, const char* expected, Napi::Value got) const;
 
   const char* op_;
   const Napi::CallbackInfo& info_;

@@ -3,6 +3,7 @@
 
 #include <initializer_list>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -29,8 +30,8 @@ inline View writable_view_of(const OptionalTensor& tensor) {
 /// `writes` may hold std::nullopt for arguments not given. Throws Error DEVICE_MISMATCH when the
 /// tensors live on different devices and CONFIG when an output is a read-only mapping.
 template <class Run>
-void submit(const char* op, std::initializer_list<OptionalTensor> reads,
-            std::initializer_list<OptionalTensor> writes, Run&& run) {
+void submit(const char* op, std::span<const OptionalTensor> reads,
+            std::span<const OptionalTensor> writes, Run&& run) {
   Task task{.op = op, .reads = {}, .writes = {}, .run = std::forward<Run>(run), .done = {}};
   Device* device = nullptr;
   const auto collect = [&](const OptionalTensor& tensor, std::vector<Tensor>& into) {
@@ -51,6 +52,14 @@ void submit(const char* op, std::initializer_list<OptionalTensor> reads,
     collect(tensor, task.writes);
   }
   device->stream().submit(std::move(task));
+}
+
+/// submit() with the tensors listed in place.
+template <class Run>
+void submit(const char* op, std::initializer_list<OptionalTensor> reads,
+            std::initializer_list<OptionalTensor> writes, Run&& run) {
+  submit(op, std::span(reads.begin(), reads.size()), std::span(writes.begin(), writes.size()),
+         std::forward<Run>(run));
 }
 
 }  // namespace espalier::ops

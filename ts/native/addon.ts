@@ -157,6 +157,58 @@ export interface NativeAddon {
   activation(x: T, kind: Activation): T;
   activationBackward(gradient: T, saved: T, kind: Activation): T;
   swigluBackward(gradient: T, gate: T, up: T): [gate: T, up: T];
+
+  // losses and optimisers
+  embeddingBackward(gradient: T, ids: T, rows: number, paddingIndex: number): T;
+  crossEntropyMean(
+    hidden: T,
+    w: T,
+    targets: T,
+    bias: Maybe,
+    chunk: number,
+    ignoreIndex: number,
+    hiddenWanted: boolean,
+    weightWanted: boolean,
+    biasWanted: boolean,
+    products: Products,
+  ): [loss: T, hidden: Maybe, weight: Maybe, bias: Maybe];
+  softmaxCrossEntropy(
+    logits: T,
+    labels: T,
+    ignoreIndex: number,
+    gradientWanted: boolean,
+  ): [loss: T, gradient: Maybe];
+  meanPool(x: T, mask: T): T;
+  meanPoolBackward(gradient: T, mask: T): T;
+  selectToken(x: T, index: T): T;
+  selectTokenBackward(gradient: T, index: T, tokens: number): T;
+  adamW(
+    parameters: readonly T[],
+    gradients: readonly T[],
+    m: readonly T[],
+    v: readonly T[],
+    steps: readonly T[],
+    lr: number,
+    beta1: number,
+    beta2: number,
+    eps: number,
+    weightDecay: number,
+    norm: Maybe,
+  ): void;
+  sgd(
+    parameters: readonly T[],
+    gradients: readonly T[],
+    velocities: readonly T[],
+    lr: number,
+    momentum: number,
+    weightDecay: number,
+    nesterov: boolean,
+    norm: Maybe,
+  ): void;
+  globalNorm(tensors: readonly T[]): T;
+  clipGradients(tensors: readonly T[], norm: T, maxNorm: number): void;
+  scaleInPlace(tensors: readonly T[], factor: T): void;
+  accumulate(target: T, x: T): void;
 }
 
 function asEspalierError(error: unknown): unknown {

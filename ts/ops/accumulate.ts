@@ -1,5 +1,5 @@
+import { native } from '../native/addon.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { add } from './add.js';
 
 /**
  * Adds `x` to `target` in place.
@@ -9,7 +9,5 @@ import { add } from './add.js';
  * @throws EspalierError `DTYPE`, `SHAPE`, `DEVICE_MISMATCH`
  */
 export function accumulate(target: Tensor, x: Tensor): void {
-  const sum = add(target, x);
-  target.copyFrom(sum);
-  sum.dispose();
+  native().accumulate(target.handle, x.handle);
 }

@@ -48,5 +48,32 @@ TEST_CASE("embedding fails the read for an id outside the table, and takes no id
   }
 }
 
+TEST_CASE("the gradient of embedding sums the rows of every id and skips the padding") {
+  for (Device* device : devices()) {
+    for (const int64_t width : {1, 7, 40, 2000}) {
+      const std::vector<int64_t> ids{2, 0, 2, 4, 0, 2};
+      const auto gradient = random_values(ids.size() * static_cast<size_t>(width), 1);
+      for (const int64_t padding : {int64_t{-1}, int64_t{0}}) {
+        std::vector<float> expected(static_cast<size_t>(5 * width));
+        for (size_t i = 0; i < gradient.size(); ++i) {
+          const auto row = static_cast<int64_t>(i) / width;
+          const int64_t id = ids[static_cast<size_t>(row)];
+          if (id == padding) continue;
+          expected[static_cast<size_t>(id * width + static_cast<int64_t>(i) % width)] +=
+              gradient[i];
+        }
+        const Tensor at = upload(*device, ids, {2, 3}, DType::i64);
+        const Tensor dy = upload(*device, gradient, {2, 3, width});
+        CHECK(download(ops::embedding_backward(dy, at, 5, padding)) == expected);
+      }
+    }
+    const Tensor dy = upload(*device, std::vector<float>{1}, {1, 1});
+    std::vector<float> values;
+    const Tensor bad = upload(*device, std::vector<int32_t>{5}, {1}, DType::i32);
+    CHECK(download(ops::embedding_backward(dy, bad, 5, -1), values).code() == ErrorCode::shape);
+    CHECK_THROWS_AS(ops::embedding_backward(dy, Tensor(*device, {2}, DType::i32), 5, -1), Error);
+  }
+}
+
 }  // namespace
 }  // namespace espalier::test
