@@ -4,6 +4,7 @@ import { add } from '../../ts/ops/add.js';
 import { attention } from '../../ts/ops/attention.js';
 import { cast } from '../../ts/ops/cast.js';
 import { dropout } from '../../ts/ops/dropout.js';
+import { gatherRows } from '../../ts/ops/gather-rows.js';
 import { layerNorm } from '../../ts/ops/layer-norm.js';
 import { multiply } from '../../ts/ops/multiply.js';
 import { addRmsNorm, rmsNorm } from '../../ts/ops/rms-norm.js';
@@ -84,6 +85,7 @@ test('arithmetic passes gradients on', async () => {
 test('changes of layout pass gradients on', async () => {
   await check(transpose as Op, [3, 2]);
   await check((x) => transpose(x.slice(1, 3).reshape([3, 2])), [4, 3]);
+  await check((x) => gatherRows(x, [2, 0, 2, 2]), [3, 2, 2]);
   await check(sumRows as Op, [3, 2]);
   await check(sumColumns as Op, [3, 2]);
 });

@@ -1,5 +1,7 @@
 import { native } from '../native/addon.js';
+import { record } from '../tensor/recorder.js';
 import { Tensor } from '../tensor/tensor.js';
+import { embeddingBackward } from './embedding.js';
 import { type Indices, withIndices } from './indices.js';
 
 /**
@@ -13,10 +15,21 @@ import { type Indices, withIndices } from './indices.js';
  */
 export function gatherRows(x: Tensor, indices: Indices): Tensor {
   const rule = { op: 'gatherRows', name: 'indices', limit: x.shape[0] ?? 0 };
-  return withIndices(
-    indices,
-    rule,
-    x.device,
-    (tensor) => new Tensor(native().gatherRows(x.handle, tensor.handle)),
-  );
+  return withIndices(indices, rule, x.device, (tensor) => {
+    const output = new Tensor(native().gatherRows(x.handle, tensor.handle));
+    const { shape } = x;
+    const [rows = 0, ...rest] = shape;
+    const width = rest.reduce((product, size) => product * size, 1);
+    record({
+      op: 'gatherRows',
+      inputs: [x],
+      outputs: [output],
+      saved: [tensor],
+      backward: ([gradient], [taken]) => {
+        const flat = (gradient as Tensor).reshape([(taken as Tensor).size, width]);
+        return [embeddingBackward(flat, taken as Tensor, rows).reshape(shape)];
+      },
+    });
+    return output;
+  });
 }
