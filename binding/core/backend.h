@@ -2,9 +2,7 @@
 // library of its own.
 #pragma once
 
-#include <atomic>
 #include <cstddef>
-#include <cstdint>
 
 #include "binding/core/loss_arguments.h"
 #include "binding/core/op_arguments.h"
