@@ -11,11 +11,9 @@
 #include <limits>
 #include <string>
 
-#include "binding/cpu/blas_buffers.h"
 #include "binding/cpu/block_lanczos.h"
 #include "binding/cpu/cpu_backend.h"
 #include "binding/cpu/decompose.h"
-#include "binding/cpu/factor.h"
 #include "binding/cpu/lapack.h"
 #include "binding/cpu/scratch.h"
 
@@ -115,11 +113,8 @@ Status CpuBackend::condition_number(const ConditionNumberArguments& a) {
   auto* condition = a.output.as<double>();
   *condition = 1;
   if (m == 0 || n == 0) return {};
-  if (Status status = prepare_blas(); !status.ok()) return status;
-  if (!all_finite(a.a)) return not_finite("a");
   const Scratch<double> copy(static_cast<size_t>(m * n));
-  if (copy.data() == nullptr) return out_of_scratch();
-  copy_to_f64(a.a, copy.data());
+  if (Status status = copy_for_lapack(a.a, copy.data()); !status.ok()) return status;
   if (a.method == ConditionMethod::lanczos) return by_lanczos(copy.data(), m, n, condition);
   const int64_t k = std::min(m, n);
   const Scratch<double> values(static_cast<size_t>(k));

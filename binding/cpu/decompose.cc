@@ -3,10 +3,20 @@
 #include <algorithm>
 #include <string>
 
+#include "binding/cpu/blas_buffers.h"
+#include "binding/cpu/factor.h"
 #include "binding/cpu/lapack.h"
 #include "binding/cpu/scratch.h"
 
 namespace espalier::cpu {
+
+Status copy_for_lapack(const ConstView& a, double* target) {
+  if (target == nullptr) return out_of_scratch();
+  if (Status status = prepare_blas(); !status.ok()) return status;
+  if (!all_finite(a)) return not_finite("a");
+  copy_to_f64(a, target);
+  return {};
+}
 
 Status decompose_symmetric(double* a, int64_t n, double* values, bool vectors) {
   const auto order = static_cast<LapackInt>(n);

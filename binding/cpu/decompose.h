@@ -3,9 +3,14 @@
 
 #include <cstdint>
 
+#include "binding/core/op_arguments.h"
 #include "binding/core/status.h"
 
 namespace espalier::cpu {
+
+/// Gets LAPACK ready and copies an f32 or f64 array into f64 memory that a decomposition may
+/// overwrite; a null `target` gives out_of_scratch(). NUMERIC when an element is not finite.
+Status copy_for_lapack(const ConstView& a, double* target);
 
 /// Eigen-decomposition of the symmetric matrix whose lower triangle (row-major) stands in `a`
 /// [n, n]. `values` [n] ascending. With `vectors` row i of `a` becomes the i-th eigenvector,
