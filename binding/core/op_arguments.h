@@ -137,12 +137,14 @@ struct CosineArguments {
   View output;  ///< f32 [N]
 };
 
-/// output = x taken at `indices` along the first dimension, or the last; out of range: SHAPE.
+/// output = x taken at `indices` along the first dimension, the last, or both of a square matrix;
+/// out of range: SHAPE.
 struct GatherArguments {
   ConstView x;        ///< any dtype, rank >= 1
   ConstView indices;  ///< i32 [M]
-  View output;        ///< like x with that dimension M
+  View output;        ///< like x with that dimension M, or [M, M]
   bool columns = false;
+  bool both = false;
 };
 
 /// output[r, c] = x[r, c] * factors[columns ? c : r]; rows are those of the flattened matrix.
@@ -213,6 +215,7 @@ struct CholeskySolveArguments {
   View output;  ///< f64 like b
   double damping = 0.0;
   bool relative = true;  ///< λ = damping · mean(diag h); otherwise λ = damping
+  bool lent = false;     ///< h may be overwritten meanwhile; afterwards it must be as it was
 };
 
 /// output minimises ‖a output - b‖, of least norm when a is rank deficient.
@@ -230,6 +233,7 @@ struct RidgeUpdateArguments {
   ConstView c;       ///< f64 [out, in], Yᵀ X
   View output;       ///< f32 [out, in]
   double damping = 0.01;
+  bool lent = false;  ///< g may be overwritten meanwhile; afterwards it must be as it was
 };
 
 /// How a condition number is found.
@@ -250,6 +254,7 @@ struct LeaveOneOutArguments {
   View condition;                                 ///< f64 [n]; null data with method none
   double damping = 0.0;                           ///< λ = damping · mean(diag h)
   ConditionMethod method = ConditionMethod::svd;  ///< svd: exact, by the secular equation
+  bool lent = false;  ///< h may be overwritten meanwhile; afterwards it must be as it was
 };
 
 /// output[i] = tr(W_g ([(g + λI)⁻¹]_gg)⁻¹ W_gᵀ) for the i-th group of consecutive columns: the
@@ -260,6 +265,7 @@ struct LeaveGroupOutArguments {
   View output;       ///< f64 [n / group_size]
   int64_t group_size = 1;
   double damping = 0.01;  ///< λ = damping · mean(diag g)
+  bool lent = false;      ///< g may be overwritten meanwhile; afterwards it must be as it was
 };
 
 }  // namespace espalier

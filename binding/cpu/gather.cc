@@ -1,4 +1,5 @@
-// Gather: y[i] = x[indices[i]] along the first dimension, or the last. Elements are moved as bits.
+// Gather: y[i] = x[indices[i]] along the first dimension, the last, or both. Elements are moved as
+// bits.
 #include <cstring>
 
 #include "binding/cpu/cpu_backend.h"
@@ -26,13 +27,13 @@ void gather_rows(const GatherArguments& a) {
 
 template <class Bits>
 void gather_columns(const GatherArguments& a) {
-  const int64_t rows = a.x.shape.rows();
   const int64_t width = a.x.shape.columns();
   const int64_t count = a.indices.shape.elements();
+  const int64_t rows = a.both ? count : a.x.shape.rows();
   const auto* indices = a.indices.as<int32_t>();
 #pragma omp parallel for schedule(static) if (rows * count > kParallelBytes)
   for (int64_t row = 0; row < rows; ++row) {
-    const Bits* source = a.x.as<Bits>() + row * width;
+    const Bits* source = a.x.as<Bits>() + (a.both ? indices[row] : row) * width;
     Bits* target = a.output.as<Bits>() + row * count;
     for (int64_t i = 0; i < count; ++i) target[i] = source[indices[i]];
   }
@@ -45,7 +46,7 @@ Status CpuBackend::gather(const GatherArguments& arguments) {
   Status status =
       check_indices("indices", arguments.indices, arguments.columns ? shape.columns() : shape[0]);
   if (!status.ok()) return status;
-  if (!arguments.columns) {
+  if (!arguments.columns && !arguments.both) {
     gather_rows(arguments);
     return {};
   }

@@ -13,4 +13,7 @@ Tensor gather_rows(const Tensor& x, const Tensor& indices);
 /// y[..., i] = x[..., indices[i]]; otherwise like gather_rows.
 Tensor gather_columns(const Tensor& x, const Tensor& indices);
 
+/// y[i, j] = x[indices[i], indices[j]] of a square x; otherwise like gather_rows.
+Tensor principal_submatrix(const Tensor& x, const Tensor& indices);
+
 }  // namespace espalier::ops

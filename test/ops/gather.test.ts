@@ -1,5 +1,6 @@
 import { gatherColumns } from '../../ts/ops/gather-columns.js';
 import { gatherRows } from '../../ts/ops/gather-rows.js';
+import { principalSubmatrix } from '../../ts/ops/principal-submatrix.js';
 import { Tensor } from '../../ts/tensor/tensor.js';
 import { assert, test } from '../harness.js';
 
@@ -13,6 +14,15 @@ test('gathering takes numbers and i32 tensors alike', async () => {
   assert.equal(Array.from((await gatherColumns(x, [2, 2]).read()) as Float32Array), [2, 2, 5, 5]);
   const indices = Tensor.from(Int32Array.of(2, 2));
   assert.equal(await gatherColumns(x, indices).read(), await gatherColumns(x, [2, 2]).read());
+});
+
+test('a principal submatrix takes the same rows and columns', async () => {
+  const square = Tensor.from([0, 1, 2, 3, 4, 5, 6, 7, 8], [3, 3]);
+  const part = principalSubmatrix(square, [2, 0]);
+  assert.equal(part.shape, [2, 2]);
+  assert.equal(Array.from((await part.read()) as Float32Array), [8, 6, 2, 0]);
+  assert.throws(() => principalSubmatrix(square, [3]), /SHAPE|indices/);
+  assert.throws(() => principalSubmatrix(x, [0]), /square/);
 });
 
 test('gathering refuses numbers outside its own dimension', () => {

@@ -105,6 +105,7 @@ export interface NativeAddon {
   cosine(x: T, y: T): T;
   gatherRows(x: T, indices: T): T;
   gatherColumns(x: T, indices: T): T;
+  principalSubmatrix(x: T, indices: T): T;
   scale(x: T, factors: T, columns: boolean): T;
   cast(x: T, dtype: DType): T;
   add(x: T, y: T): T;

@@ -27,6 +27,7 @@ export { linear } from './linear.js';
 export { type MaskedMatmulOptions, maskedMatmul } from './masked-matmul.js';
 export { meanPool } from './mean-pool.js';
 export { multiply } from './multiply.js';
+export { principalSubmatrix } from './principal-submatrix.js';
 export { type RidgeUpdateOptions, ridgeUpdate } from './ridge-update.js';
 export { relu } from './relu.js';
 export { addRmsNorm, rmsNorm } from './rms-norm.js';

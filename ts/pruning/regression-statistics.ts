@@ -1,7 +1,7 @@
 import { EspalierError } from '../common/errors.js';
 import { gatherColumns } from '../ops/gather-columns.js';
-import { gatherRows } from '../ops/gather-rows.js';
 import { gram } from '../ops/gram.js';
+import { principalSubmatrix } from '../ops/principal-submatrix.js';
 import { keep, scope } from '../tensor/scope.js';
 import type { Tensor } from '../tensor/tensor.js';
 
@@ -72,7 +72,7 @@ export class RegressionStatistics {
     const part = new RegressionStatistics();
     scope(() => {
       if (this.gram !== undefined) {
-        part.gram = keep(gatherColumns(gatherRows(this.gram, columns), columns));
+        part.gram = keep(principalSubmatrix(this.gram, columns));
       }
       part.cross = this.cross.map((cross) => keep(gatherColumns(cross, columns)));
       part.heldOut = this.heldOut.map(({ inputs, targets }) => ({

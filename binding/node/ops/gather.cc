@@ -15,5 +15,10 @@ const Registration kGatherColumns("gatherColumns", [](const Arguments& a) -> Nap
   return a.wrap(ops::gather_columns(a.tensor(0, "x"), a.tensor(1, "indices")));
 });
 
+// principalSubmatrix(x, indices)
+const Registration kPrincipalSubmatrix("principalSubmatrix", [](const Arguments& a) -> Napi::Value {
+  return a.wrap(ops::principal_submatrix(a.tensor(0, "x"), a.tensor(1, "indices")));
+});
+
 }  // namespace
 }  // namespace espalier::node

@@ -1,7 +1,12 @@
 import { Random } from '../../common/random.js';
 import { layerForward } from '../../models/layer-forward.js';
-import { disposeLayer, type LayerWeights, loadLayer } from '../../models/layer-weights.js';
-import { LAYER_BLOCKS } from '../../pruning/layer-block.js';
+import {
+  disposeLayer,
+  type LayerWeights,
+  loadLayer,
+  namedLayerTensors,
+} from '../../models/layer-weights.js';
+import { LAYER_BLOCKS, type LayerBlock } from '../../pruning/layer-block.js';
 import type { BlockMethod, BlockReport, KeepUnits, Streams } from '../../pruning/block-task.js';
 import { disposeReplaced, pruneBlock, replayBlock } from '../../pruning/prune-block.js';
 import { settled } from '../../pruning/settle.js';
@@ -108,6 +113,7 @@ async function keepLayer(
     try {
       for (const block of LAYER_BLOCKS) {
         await replayBlock({ block, streams, dense, ...withSignal(signal) }, finished.weights);
+        disposePassed(block, dense, finished.weights);
       }
     } finally {
       disposeLayer(finished.weights);
@@ -132,6 +138,7 @@ async function keepLayer(
         ...withSignal(signal),
       });
       layer = pruned.layer;
+      disposePassed(block, dense, layer);
       report[block.name] = pruned.report;
     }
     report.drifted = streams.drifted;
@@ -140,6 +147,13 @@ async function keepLayer(
   } finally {
     disposeReplaced(layer, [dense]);
   }
+}
+
+/** Lets go of a block's dense weights once both streams are through: their mapped pages count. */
+function disposePassed(block: LayerBlock, dense: LayerWeights, pruned: LayerWeights): void {
+  const used = new Set(namedLayerTensors(pruned).values());
+  const { producers, consumer } = block.weights(dense);
+  for (const { weight } of [...producers, consumer]) if (!used.has(weight)) weight.dispose();
 }
 
 function withSignal(signal: AbortSignal | undefined): { signal?: AbortSignal } {
