@@ -5,8 +5,8 @@
 #include "binding/cpu/blas_buffers.h"
 #include "binding/cpu/cpu_backend.h"
 #include "binding/cpu/factor.h"
+#include "binding/cpu/factor_space.h"
 #include "binding/cpu/lapack.h"
-#include "binding/cpu/scratch.h"
 
 namespace espalier::cpu {
 
@@ -16,7 +16,7 @@ Status CpuBackend::cholesky_solve(const CholeskySolveArguments& a) {
   if (elements == 0) return {};
   if (Status status = prepare_blas(); !status.ok()) return status;
   if (!all_finite(a.b)) return not_finite("b");
-  const Scratch<double> factor(static_cast<size_t>(n * n));
+  const FactorSpace factor(a.h, a.lent);
   if (factor.data() == nullptr) return out_of_scratch();
   const double lambda = damping_of(a.h, a.damping, a.relative);
   if (Status status = factor_damped(a.h, lambda, factor.data()); !status.ok()) return status;

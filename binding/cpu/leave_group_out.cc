@@ -1,14 +1,15 @@
 // tr(W_g ([(G + λI)⁻¹]_gg)⁻¹ W_gᵀ) for each group g of s consecutive columns: the squared error
 // left when the group's inputs go and the consumer W [out, n] is solved anew (methods:
 // `reconstruction`). With G + λI = L Lᵀ and K = the group's columns of L⁻¹, [(G + λI)⁻¹]_gg = Kᵀ K
-// = R Rᵀ, and the trace is ‖R⁻¹ W_gᵀ‖². For s = 1 that is ‖W_:j‖² / [(G + λI)⁻¹]_jj. Memory: one
-// [n, n] f64 factor.
+// = R Rᵀ, and the trace is ‖R⁻¹ W_gᵀ‖². For s = 1 that is ‖W_:j‖² / [(G + λI)⁻¹]_jj. Memory: the
+// factor (see factor_space.h).
 #include <algorithm>
 #include <cmath>
 
 #include "binding/cpu/blas_buffers.h"
 #include "binding/cpu/cpu_backend.h"
 #include "binding/cpu/factor.h"
+#include "binding/cpu/factor_space.h"
 #include "binding/cpu/lapack.h"
 #include "binding/cpu/scratch.h"
 #include "binding/cpu/weight_rows.h"
@@ -97,7 +98,8 @@ Status CpuBackend::leave_group_out(const LeaveGroupOutArguments& a) {
   const int64_t n = a.g.shape.columns();
   if (n == 0) return {};
   if (Status status = prepare_blas(); !status.ok()) return status;
-  const Scratch<double> factor(static_cast<size_t>(n * n));
+  // The blocks of wider groups are made full, which takes both triangles.
+  const FactorSpace factor(a.g, a.lent && a.group_size == 1);
   if (factor.data() == nullptr) return out_of_scratch();
   const double lambda = damping_of(a.g, a.damping, true);
   if (Status status = factor_damped(a.g, lambda, factor.data()); !status.ok()) return status;

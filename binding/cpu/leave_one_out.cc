@@ -5,10 +5,10 @@
 // condition_j = μ_max/μ_min, the extreme eigenvalues of S without row and column j: with S = V
 // diag(λ) Vᵀ they are the extreme roots of Σ_i v_ji²/(λ_i - μ) = 0.
 //
-// none: S = L Lᵀ, [S⁻¹]_jj = ‖L⁻¹_:j‖²; memory one [n, n] f64.
+// none: S = L Lᵀ, [S⁻¹]_jj = ‖L⁻¹_:j‖²; memory the factor (see factor_space.h).
 // svd: one eigen-decomposition; memory three [n, n] f64.
 // lanczos: the largest eigenpairs of S and, from the factor, of S⁻¹, whose minors relate to those
-// of S through interlacing (see minor_extremes.h); memory one [n, n] f64 and some 600 n.
+// of S through interlacing (see minor_extremes.h); memory the factor and some 600 n.
 #include <algorithm>
 #include <limits>
 #include <string>
@@ -17,6 +17,7 @@
 #include "binding/cpu/cpu_backend.h"
 #include "binding/cpu/decompose.h"
 #include "binding/cpu/factor.h"
+#include "binding/cpu/factor_space.h"
 #include "binding/cpu/minor_extremes.h"
 #include "binding/cpu/scratch.h"
 #include "binding/cpu/secular.h"
@@ -147,7 +148,7 @@ Status CpuBackend::leave_one_out(const LeaveOneOutArguments& a) {
   if (Status status = prepare_blas(); !status.ok()) return status;
   const double lambda = damping_of(a.h, a.damping, true);
   if (a.method == ConditionMethod::svd) return exact(a, lambda);
-  const Scratch<double> factor(static_cast<size_t>(n * n));
+  const FactorSpace factor(a.h, a.lent);
   if (factor.data() == nullptr) return out_of_scratch();
   return a.method == ConditionMethod::none ? residuals(a, lambda, factor.data())
                                            : by_lanczos(a, lambda, factor.data());

@@ -2,12 +2,13 @@
 // weights. W: [out, in] f32, bf16 or f16; G: [in, in] f64; C: [out, in] f64; W': f32. The second
 // form needs no product W G and is as accurate: both lose cond(G + λI) digits of f64. Row-major
 // rows of W' are Fortran's columns, so a block of them solves (G + λI) X = (C + λW)ᵀ from the left.
-// Memory: one [in, in] f64 factor and a block of rows.
+// Memory: the factor (see factor_space.h) and a block of rows.
 #include <algorithm>
 
 #include "binding/cpu/blas_buffers.h"
 #include "binding/cpu/cpu_backend.h"
 #include "binding/cpu/factor.h"
+#include "binding/cpu/factor_space.h"
 #include "binding/cpu/lapack.h"
 #include "binding/cpu/scratch.h"
 #include "binding/cpu/weight_rows.h"
@@ -25,7 +26,7 @@ Status CpuBackend::ridge_update(const RidgeUpdateArguments& a) {
   if (rows == 0 || columns == 0) return {};
   if (Status status = prepare_blas(); !status.ok()) return status;
   const int64_t block_rows = std::min(rows, kBlockRows);
-  const Scratch<double> factor(static_cast<size_t>(columns * columns));
+  const FactorSpace factor(a.g, a.lent);
   const Scratch<double> block(static_cast<size_t>(block_rows * columns));
   if (factor.data() == nullptr || block.data() == nullptr) return out_of_scratch();
   const double lambda = damping_of(a.g, a.damping, true);

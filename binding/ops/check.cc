@@ -73,6 +73,12 @@ void expect_disjoint(std::string_view op, std::string_view name, const Tensor& t
   }
 }
 
+bool lendable(const Tensor& matrix, std::initializer_list<const Tensor*> others) {
+  return matrix.dtype() == DType::f64 && !matrix.buffer()->read_only() &&
+         std::none_of(others.begin(), others.end(),
+                      [&](const Tensor* other) { return other->overlaps(matrix); });
+}
+
 void expect_not_negative(std::string_view op, std::string_view name, double value) {
   if (!std::isfinite(value) || value < 0) {
     value_error(op, name, "a finite number >= 0", std::to_string(value));

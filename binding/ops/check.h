@@ -49,6 +49,9 @@ void expect_lapack_size(std::string_view op, std::string_view name, const Tensor
 /// CONFIG when the two share memory.
 void expect_disjoint(std::string_view op, std::string_view name, const Tensor& tensor,
                      std::string_view other_name, const Tensor& other);
+/// Whether an op may use the memory of `matrix` between reading it and putting it back: it is f64,
+/// belongs to no file, and none of the op's other arguments lies in it.
+bool lendable(const Tensor& matrix, std::initializer_list<const Tensor*> others);
 /// CONFIG unless finite and not negative.
 void expect_not_negative(std::string_view op, std::string_view name, double value);
 

@@ -17,12 +17,14 @@ Tensor cholesky_solve(const Tensor& h, const Tensor& b, double damping, bool rel
   expect_lapack_size(kOp, "b", b);
   expect_not_negative(kOp, "damping", damping);
   const Tensor output(h.device(), b.shape(), DType::f64);
+  const bool lent = lendable(h, {&b});
   submit(kOp, {h, b}, {output}, [=](Backend& backend) {
     return backend.cholesky_solve({.h = h.const_view(),
                                    .b = b.const_view(),
                                    .output = output.view(),
                                    .damping = damping,
-                                   .relative = relative});
+                                   .relative = relative,
+                                   .lent = lent});
   });
   return output;
 }

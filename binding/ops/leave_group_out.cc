@@ -18,12 +18,14 @@ Tensor leave_group_out(const Tensor& g, const Tensor& w, int64_t group_size, dou
   }
   expect_not_negative(kOp, "damping", damping);
   const Tensor output(g.device(), Shape{g.shape()[0] / group_size}, DType::f64);
+  const bool lent = lendable(g, {});
   submit(kOp, {g, w}, {output}, [=](Backend& backend) {
     return backend.leave_group_out({.g = g.const_view(),
                                     .weight = w.const_view(),
                                     .output = output.view(),
                                     .group_size = group_size,
-                                    .damping = damping});
+                                    .damping = damping,
+                                    .lent = lent});
   });
   return output;
 }

@@ -16,12 +16,14 @@ LeaveOneOutResult leave_one_out(const Tensor& h, double damping, ConditionMethod
   if (condition != ConditionMethod::none) {
     result.condition.emplace(h.device(), shape, DType::f64);
   }
+  const bool lent = lendable(h, {});
   submit(kOp, {h}, {result.residual, result.condition}, [=](Backend& backend) {
     return backend.leave_one_out({.h = h.const_view(),
                                   .residual = result.residual.view(),
                                   .condition = writable_view_of(result.condition),
                                   .damping = damping,
-                                  .method = condition});
+                                  .method = condition,
+                                  .lent = lent});
   });
   return result;
 }

@@ -15,12 +15,14 @@ Tensor ridge_update(const Tensor& w, const Tensor& g, const Tensor& c, double da
   expect_shape(kOp, "c", c, w.shape());
   expect_not_negative(kOp, "damping", damping);
   const Tensor output(w.device(), w.shape(), DType::f32);
+  const bool lent = lendable(g, {&c});
   submit(kOp, {w, g, c}, {output}, [=](Backend& backend) {
     return backend.ridge_update({.weight = w.const_view(),
                                  .g = g.const_view(),
                                  .c = c.const_view(),
                                  .output = output.view(),
-                                 .damping = damping});
+                                 .damping = damping,
+                                 .lent = lent});
   });
   return output;
 }
