@@ -1,5 +1,6 @@
-// Writes docs/api.md from the doc comments of everything that ts/index.ts exports.
-import { writeFileSync } from 'node:fs';
+// Writes docs/api.md from the doc comments of everything that ts/index.ts exports. With --check it only
+// fails when the file says something else.
+import { readFileSync, writeFileSync } from 'node:fs';
 import { relative } from 'node:path';
 import ts from 'typescript';
 import { fail, say } from './process.mjs';
@@ -86,7 +87,13 @@ for (const kind of kinds) {
   if (entries.length === 0) continue;
   lines.push(`## ${kind}`, ...entries.map(({ text }) => text));
 }
-writeFileSync('docs/api.md', `${lines.join('\n\n')}\n`);
+const path = 'docs/api.md';
+const reference = `${lines.join('\n\n')}\n`;
+if (!process.argv.includes('--check')) {
+  writeFileSync(path, reference);
+} else if (readFileSync(path, 'utf8') !== reference) {
+  fail('docs', `${path} is out of date`, 'npm run docs');
+}
 say(
-  `docs: docs/api.md: ${kinds.map((kind) => `${sections[kind].length} ${kind.toLowerCase()}`).join(', ')}`,
+  `docs: ${path}: ${kinds.map((kind) => `${sections[kind].length} ${kind.toLowerCase()}`).join(', ')}`,
 );
