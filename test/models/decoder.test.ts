@@ -121,7 +121,7 @@ test('sequences that make no sense are refused with the reason', async () => {
   for (const ids of [[], [[]], [[1], [1, 2]], [[11]], [[-1]], [[1.5]], [new Array(33).fill(1)]]) {
     await fails(() => model.forward(ids), 'SHAPE');
   }
-  await fails(() => model.loss([[1]]), 'SHAPE');
+  await fails(() => model.tokenLosses([[1]]), 'SHAPE');
   model.dispose();
   model.dispose();
   await fails(() => loadModel(tiny(), { device: 'cuda' }), 'DEVICE_UNAVAILABLE');

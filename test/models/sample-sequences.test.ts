@@ -60,7 +60,7 @@ for (const name of ['llama-mha-tied', 'llama-bias-headdim', 'qwen3', 'mistral-wi
 test('a trained model finds what it wrote likely, and never writes the same twice', async () => {
   const first = Array.from({ length: 16 }, () => 40);
   const { model, sequences } = await write(demoModel, first, 128);
-  const losses = await model.loss(sequences);
+  const losses = await model.tokenLosses(sequences);
   model.dispose();
   const mean = losses.reduce((sum, loss) => sum + loss, 0) / losses.length;
   assert.ok(mean < 1.5, String(mean));

@@ -69,7 +69,7 @@ test('a stride counts only the new tokens of each window', async () => {
   const windows = cutWindows(ids, options);
   let sum = 0;
   for (let i = 0; i < windows.count; i++) {
-    const losses = [...(await model.loss([[...windowIds(windows, i, i + 1)]]))];
+    const losses = [...(await model.tokenLosses([[...windowIds(windows, i, i + 1)]]))];
     const counted = i === 0 ? losses : losses.slice(-10);
     sum += counted.reduce((total, loss) => total + loss, 0) / counted.length;
   }

@@ -3,8 +3,9 @@ import { attention } from '../ops/attention.js';
 import { rmsNorm } from '../ops/rms-norm.js';
 import { rope } from '../ops/rope.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { applyLinear } from './apply-linear.js';
+import type { ForwardContext } from './forward-context.js';
 import type { LayerWeights } from './layer-weights.js';
+import { project } from './project.js';
 
 /** What the three projections of an attention block give, before norms and rotation. */
 export interface AttentionProjections {
@@ -25,12 +26,14 @@ export interface AttentionProjections {
 export type Attend = (heads: AttentionProjections, window?: number) => Tensor;
 
 /** The q, k and v projections of the normalised stream `x` [batch, sequence, hidden]. */
-export function attentionProjections(layer: LayerWeights, x: Tensor): AttentionProjections {
-  return {
-    query: applyLinear(layer.query, x),
-    key: applyLinear(layer.key, x),
-    value: applyLinear(layer.value, x),
-  };
+export function attentionProjections(
+  layer: LayerWeights,
+  x: Tensor,
+  context: ForwardContext = {},
+): AttentionProjections {
+  const linears = [layer.query, layer.key, layer.value];
+  const [query, key, value] = project(x, linears, context) as [Tensor, Tensor, Tensor];
+  return { query, key, value };
 }
 
 /**
@@ -58,12 +61,14 @@ export function attentionContext(
   return context.reshape([batch, sequence, heads * headDim]);
 }
 
-function causalAttention(frequencies: Tensor): Attend {
+/**
+ * Position i of a sequence sees those up to i.
+ * @param keyMask u8 [batch, sequence], 0 for padding that no position may see; default none.
+ */
+export function causalAttention(frequencies: Tensor, keyMask?: Tensor): Attend {
   return ({ query, key, value }, window) =>
-    attention(
-      rope(query, frequencies),
-      rope(key, frequencies),
-      value,
-      window === undefined ? {} : { window },
-    );
+    attention(rope(query, frequencies), rope(key, frequencies), value, {
+      ...(window === undefined ? {} : { window }),
+      ...(keyMask === undefined ? {} : { keyMask }),
+    });
 }

@@ -1,29 +1,17 @@
-import { EspalierError } from '../common/errors.js';
-import { fileError } from '../common/file-error.js';
 import type { ModelConfig } from '../formats/model-config.js';
 import { readModelConfig } from '../formats/read-model-config.js';
-import { type SharedDType, tensorDType } from '../formats/safetensors-dtype.js';
-import type { TensorEntry } from '../formats/safetensors-header.js';
 import { readWeightsIndex, type WeightsIndex } from '../formats/weights-index.js';
-import { MappedFile } from '../tensor/mapped-file.js';
-import { Tensor } from '../tensor/tensor.js';
-import { decoderTensors } from './decoder-tensors.js';
-import { readUnaligned } from './read-unaligned.js';
+import { decoderTensors, HEAD_TENSOR } from './decoder-tensors.js';
+import { StoredWeights } from './stored-weights.js';
 
 /** A model directory that is open: its configuration, and its weights by name, still on the disk. */
-export class Checkpoint {
-  /** The directory, as it was given. */
-  readonly directory: string;
+export class Checkpoint extends StoredWeights {
   /** What its config.json says. */
   readonly config: ModelConfig;
-  /** Which file holds which tensor, and where. */
-  readonly index: WeightsIndex;
-  readonly #files = new Map<string, MappedFile>();
 
   private constructor(directory: string, config: ModelConfig, index: WeightsIndex) {
-    this.directory = directory;
+    super(directory, index);
     this.config = config;
-    this.index = index;
   }
 
   /**
@@ -31,87 +19,18 @@ export class Checkpoint {
    * the right shape and a usable dtype. No weight is read.
    * @throws EspalierError `FORMAT` naming the file or tensor that is wrong, `UNSUPPORTED` for a
    * family, feature or dtype that is not handled, `CONFIG` when a file can't be read.
+   * @param options `head: false` for a checkpoint that may lack the head of the language model
    */
-  static async open(directory: string): Promise<Checkpoint> {
+  static async open(
+    directory: string,
+    { head = true }: { head?: boolean } = {},
+  ): Promise<Checkpoint> {
     const config = await readModelConfig(directory);
     const index = await readWeightsIndex(directory);
     const checkpoint = new Checkpoint(directory, config, index);
-    for (const { name, shape } of decoderTensors(config)) checkpoint.#check(name, shape);
+    for (const { name, shape } of decoderTensors(config)) {
+      if (head || name !== HEAD_TENSOR) checkpoint.check(name, shape);
+    }
     return checkpoint;
-  }
-
-  /**
-   * Where a tensor lies.
-   * @throws EspalierError `FORMAT` when there is none of that name.
-   */
-  entry(name: string): TensorEntry {
-    const entry = this.index.entries.get(name);
-    if (entry === undefined) {
-      throw new EspalierError('FORMAT', `${this.directory} has no tensor ${name}`, {
-        details: { tensor: name },
-      });
-    }
-    return entry;
-  }
-
-  /**
-   * A tensor as stored, on the CPU: mapped, so that its pages are read when they are used and let go
-   * when it is disposed; copied only where the file does not align it to its element size.
-   * @throws EspalierError `FORMAT` when there is none of that name or the file can't be mapped,
-   * `UNSUPPORTED` for a dtype that no tensor can hold.
-   */
-  tensor(name: string): Tensor {
-    const entry = this.entry(name);
-    const dtype = this.#dtype(entry);
-    if (entry.bytes === 0) return Tensor.zeros(entry.shape, dtype);
-    let file = this.#files.get(entry.file);
-    if (file === undefined) {
-      file = MappedFile.open(entry.file);
-      this.#files.set(entry.file, file);
-    }
-    const elementBytes = entry.bytes / entry.shape.reduce((x, y) => x * y, 1);
-    if (entry.offset % elementBytes !== 0) return readUnaligned(entry, dtype);
-    try {
-      return file.tensor(entry.offset, entry.shape, dtype);
-    } catch (error) {
-      throw fileError(error, 'map', entry.file);
-    }
-  }
-
-  /** Lets go of the files; tensors made from them stay valid. Idempotent. */
-  close(): void {
-    for (const file of this.#files.values()) file.close();
-    this.#files.clear();
-  }
-
-  #check(name: string, shape: readonly number[]): void {
-    const entry = this.entry(name);
-    if (entry.shape.length !== shape.length || entry.shape.some((size, i) => size !== shape[i])) {
-      throw new EspalierError(
-        'FORMAT',
-        `tensor ${name} has shape [${entry.shape}], but config.json asks for [${shape}]`,
-        { details: { tensor: name, expected: shape, got: entry.shape, file: entry.file } },
-      );
-    }
-    const dtype = this.#dtype(entry);
-    if (dtype !== 'f32' && dtype !== 'bf16' && dtype !== 'f16') {
-      throw new EspalierError(
-        'UNSUPPORTED',
-        `tensor ${name} holds ${dtype}, which is not a weight`,
-        {
-          remedy: 'weights may be F32, BF16 or F16',
-          details: { tensor: name, dtype },
-        },
-      );
-    }
-  }
-
-  #dtype(entry: TensorEntry): SharedDType {
-    const dtype = tensorDType(entry.dtype);
-    if (dtype !== undefined) return dtype;
-    throw new EspalierError('UNSUPPORTED', `tensor ${entry.name} has the dtype ${entry.dtype}`, {
-      remedy: 'weights may be F32, BF16 or F16',
-      details: { tensor: entry.name, dtype: entry.dtype },
-    });
   }
 }

@@ -1,5 +1,6 @@
 import type { ModelConfig } from '../formats/model-config.js';
 import { crossEntropy } from '../ops/cross-entropy.js';
+import { crossEntropyMean } from '../ops/cross-entropy-mean.js';
 import { linear } from '../ops/linear.js';
 import { rmsNorm } from '../ops/rms-norm.js';
 import { scope } from '../tensor/scope.js';
@@ -37,6 +38,37 @@ export function headLoss(
       products: outer.products ?? 'f32',
     });
   });
+}
+
+/**
+ * The mean negative log-likelihood over all targets, with gradients when something is trained.
+ * @param x the residual stream leaving the last layer, f32 [batch, sequence, hidden]
+ * @param targets i32 [batch · sequence]; -100 where nothing is to be predicted
+ * @returns f32 [], in nats; 0 when there is no target
+ */
+export function headMeanLoss(
+  config: ModelConfig,
+  outer: OuterWeights,
+  x: Tensor,
+  targets: Tensor,
+): Tensor {
+  return scope(() => {
+    const hidden = rmsNorm(x, outer.finalNorm, config.rmsNormEps);
+    const rows = hidden.size / config.hiddenSize;
+    return crossEntropyMean(hidden.reshape([rows, config.hiddenSize]), outer.head, targets);
+  });
+}
+
+/**
+ * The targets of a batch with labels: each position predicts the label of its successor.
+ * @param labels [batch · sequence], aligned with the tokens; -100 where nothing is to be predicted
+ */
+export function shiftedTargets(labels: Int32Array, sequence: number): Int32Array {
+  const targets = new Int32Array(labels.length).fill(-100);
+  for (let start = 0; start < labels.length; start += sequence) {
+    targets.set(labels.subarray(start + 1, start + sequence), start);
+  }
+  return targets;
 }
 
 /**

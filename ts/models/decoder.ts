@@ -1,13 +1,39 @@
 import { EspalierError } from '../common/errors.js';
 import type { ModelConfig } from '../formats/model-config.js';
+import type { AdapterSet } from '../nn/adapter-set.js';
+import { noGrad } from '../nn/no-grad.js';
+import type { Parameter } from '../nn/parameter.js';
+import { recompute } from '../nn/recompute.js';
 import { embedding } from '../ops/embedding.js';
+import { isTracked } from '../tensor/recorder.js';
 import { scope } from '../tensor/scope.js';
 import { Tensor } from '../tensor/tensor.js';
-import { headLogits, headLoss, nextTokenTargets } from './decoder-head.js';
+import {
+  headLogits,
+  headLoss,
+  headMeanLoss,
+  nextTokenTargets,
+  shiftedTargets,
+} from './decoder-head.js';
+import { layerTensorName } from './decoder-tensors.js';
+import { type AttachedAdapters, attachAdapters, type ForwardContext } from './forward-context.js';
 import { type LayerForwardOptions, layerForward } from './layer-forward.js';
-import { disposeLayer, type LayerWeights } from './layer-weights.js';
-import { disposeOuter, type OuterWeights } from './outer-weights.js';
+import {
+  disposeLayer,
+  type LayerWeights,
+  type LinearWeights,
+  namedLayerLinears,
+  namedLayerTensors,
+} from './layer-weights.js';
+import { disposeOuter, namedOuterTensors, type OuterWeights } from './outer-weights.js';
 import { ropeFrequencies } from './rope-frequencies.js';
+import {
+  type InputIds,
+  type TokenBatch,
+  type TokenBatchOptions,
+  tokenBatch,
+} from './token-batch.js';
+import { trainAll } from './train-all.js';
 
 /** Options of {@link Decoder.hiddenStates}. */
 export interface HiddenStatesOptions {
@@ -16,6 +42,19 @@ export interface HiddenStatesOptions {
   onStream?: (stream: Tensor, layer: number) => void;
   /** Looks into a layer: the options of its `layerForward`. */
   layerOptions?: (layer: number) => LayerForwardOptions;
+  /** Adapters, dropout and padding of this pass; default the adapter set in force. */
+  context?: ForwardContext;
+}
+
+/** Options of {@link Decoder.forward}. */
+export type ForwardOptions = Pick<TokenBatchOptions, 'attentionMask'>;
+
+/** Options of {@link Decoder.loss}. */
+export interface LossOptions extends TokenBatchOptions {
+  /** Seed of this step's dropout masks; default no dropout. */
+  dropoutSeed?: number;
+  /** Keep only what enters each layer, and compute the rest again on the way back; default false. */
+  gradientCheckpointing?: boolean;
 }
 
 /** A decoder-only language model of the LLaMA family with all its weights loaded. */
@@ -26,7 +65,12 @@ export class Decoder {
   readonly outer: OuterWeights;
   /** In order. */
   readonly layers: readonly LayerWeights[];
+  /** The linear layers that adapters can change, by module path. */
+  readonly linears: ReadonlyMap<string, LinearWeights>;
   readonly #frequencies: Tensor;
+  #adapter: AdapterSet | undefined;
+  #attached: AttachedAdapters | undefined;
+  #own: ReadonlyMap<string, Parameter> | undefined;
   #disposed = false;
 
   /**
@@ -43,6 +87,65 @@ export class Decoder {
     this.outer = outer;
     this.layers = layers;
     this.#frequencies = Tensor.from(frequencies);
+    this.linears = new Map(
+      layers.flatMap((layer, i) =>
+        [...namedLayerLinears(layer)].map(([name, linear]): [string, LinearWeights] => [
+          layerTensorName(i, name),
+          linear,
+        ]),
+      ),
+    );
+  }
+
+  /** The adapter set in force, which stays its owner's. */
+  get adapter(): AdapterSet | undefined {
+    return this.#adapter;
+  }
+
+  /**
+   * Puts an adapter set in force, or none. Costs nothing: the base stays as it is.
+   * @throws EspalierError `CONFIG` or `SHAPE` when it belongs to another base.
+   */
+  set adapter(set: AdapterSet | undefined) {
+    this.#attached = set === undefined ? undefined : attachAdapters(this.linears, set);
+    this.#adapter = set;
+  }
+
+  /**
+   * Makes every weight a parameter, for full fine-tuning.
+   * @throws EspalierError `CONFIG` when weights are not held as f32 copies
+   */
+  trainAll(): void {
+    this.#own ??= trainAll(this.namedTensors());
+  }
+
+  /** Every weight under its name in the checkpoint; a tied head is not listed twice. */
+  namedTensors(): Map<string, Tensor> {
+    const named = namedOuterTensors(this.outer);
+    for (const [i, layer] of this.layers.entries()) {
+      for (const [name, tensor] of namedLayerTensors(layer)) {
+        named.set(layerTensorName(i, name), tensor);
+      }
+    }
+    return named;
+  }
+
+  /** What is trained: the adapter set's parameters, named as PEFT does, or those of `trainAll()`. */
+  *trainableParameters(): Generator<[string, Parameter]> {
+    if (this.#own !== undefined) yield* this.#own;
+    if (this.#adapter !== undefined) yield* this.#adapter.parameters();
+  }
+
+  /** The context of a pass with the adapter set in force. */
+  context(
+    options: Pick<LossOptions, 'dropoutSeed' | 'gradientCheckpointing'> = {},
+  ): ForwardContext {
+    const { dropoutSeed, gradientCheckpointing = false } = options;
+    return {
+      ...(this.#attached === undefined ? {} : { adapters: this.#attached }),
+      ...(dropoutSeed === undefined ? {} : { dropoutSeed }),
+      gradientCheckpointing,
+    };
   }
 
   /**
@@ -50,11 +153,34 @@ export class Decoder {
    * @returns f32 [batch, sequence, vocab]
    * @throws EspalierError `SHAPE` for ragged, empty or too long sequences and ids out of range.
    */
-  forward(inputIds: readonly (readonly number[])[]): Tensor {
-    const { ids, batch, sequence } = this.#batch(inputIds);
+  forward(inputIds: InputIds, options: ForwardOptions = {}): Tensor {
+    const batch = tokenBatch(inputIds, this.config, options);
     return scope(() => {
-      const x = this.hiddenStates(Tensor.from(ids, [batch, sequence]));
+      const x = this.stream(batch, this.context());
       return headLogits(this.config, this.outer, x);
+    });
+  }
+
+  /**
+   * The mean negative log-likelihood, in nats, of the labels, each predicted from the tokens before
+   * it. `backward()` on it leads to the trainable parameters; dispose it when it is not wanted.
+   * @param options labels are aligned with the tokens and default to them, without padding
+   * @returns f32 []; 0 when there is no label
+   * @throws EspalierError as {@link forward}
+   */
+  loss(inputIds: InputIds, options: LossOptions = {}): Tensor {
+    const batch = tokenBatch(inputIds, this.config, options);
+    const labels = batch.labels ?? unpadded(batch);
+    if (labels.length !== batch.inputIds.length) {
+      throw new EspalierError(
+        'SHAPE',
+        `labels: expected ${batch.inputIds.length} tokens, got ${labels.length}`,
+      );
+    }
+    return scope(() => {
+      const x = this.stream(batch, this.context(options));
+      const targets = Tensor.from(shiftedTargets(labels, batch.sequence));
+      return headMeanLoss(this.config, this.outer, x, targets);
     });
   }
 
@@ -64,12 +190,12 @@ export class Decoder {
    * @returns f32 [batch, sequence - 1]
    * @throws EspalierError as {@link forward}, and `SHAPE` for sequences of one token.
    */
-  async loss(inputIds: readonly (readonly number[])[]): Promise<Float32Array> {
-    const { ids, batch, sequence } = this.#batch(inputIds);
+  async tokenLosses(inputIds: InputIds): Promise<Float32Array> {
+    const { inputIds: ids, batch, sequence } = tokenBatch(inputIds, this.config);
     if (sequence < 2) {
       throw new EspalierError('SHAPE', 'inputIds: a loss needs at least 2 tokens, got 1');
     }
-    const losses = scope(() => this.losses(ids, sequence));
+    const losses = noGrad(() => this.losses(ids, sequence));
     const all = (await losses.read()) as Float32Array;
     losses.dispose();
     const result = new Float32Array(batch * (sequence - 1));
@@ -98,17 +224,30 @@ export class Decoder {
    * @param ids i32 [batch, sequence]
    * @returns f32 [batch, sequence, hidden]
    */
-  hiddenStates(ids: Tensor, { onStream, layerOptions }: HiddenStatesOptions = {}): Tensor {
+  hiddenStates(ids: Tensor, options: HiddenStatesOptions = {}): Tensor {
+    return scope(() =>
+      this.throughLayers(embedding(ids, this.outer.embedding), 0, this.layers.length, options),
+    );
+  }
+
+  /**
+   * The residual stream after the layers `[from, to)`: a model can be cut at any layer, and
+   * `backward(gradient)` on the result starts from a gradient that comes from elsewhere.
+   * @param x f32 [batch, sequence, hidden], the stream entering layer `from`
+   * @returns f32 like `x`
+   */
+  throughLayers(x: Tensor, from: number, to: number, options: HiddenStatesOptions = {}): Tensor {
+    const { onStream, layerOptions, context = this.context() } = options;
     return scope(() => {
-      let x = embedding(ids, this.outer.embedding);
-      for (const [i, layer] of this.layers.entries()) {
-        onStream?.(x, i);
-        const next = layerForward(this.config, layer, x, this.#frequencies, layerOptions?.(i));
-        if (onStream === undefined) x.dispose();
-        x = next;
+      let stream = x;
+      for (const [i, layer] of this.layers.slice(from, to).entries()) {
+        onStream?.(stream, from + i);
+        const next = this.#layer(layer, stream, { context, ...layerOptions?.(from + i) });
+        if (onStream === undefined && stream !== x) stream.dispose();
+        stream = next;
       }
-      onStream?.(x, this.layers.length);
-      return x;
+      onStream?.(stream, to);
+      return stream;
     });
   }
 
@@ -117,35 +256,55 @@ export class Decoder {
     if (this.#disposed) return;
     this.#disposed = true;
     this.#frequencies.dispose();
+    for (const parameter of this.#own?.values() ?? []) parameter.dispose();
     disposeOuter(this.outer);
     for (const layer of this.layers) disposeLayer(layer);
   }
 
-  #batch(inputIds: readonly (readonly number[])[]): {
-    ids: Int32Array;
-    batch: number;
-    sequence: number;
-  } {
-    const batch = inputIds.length;
-    const sequence = inputIds[0]?.length ?? 0;
-    const { vocabSize, maxPositionEmbeddings } = this.config;
-    const refuse = (expected: string, got: unknown): never => {
-      throw new EspalierError('SHAPE', `inputIds: expected ${expected}, got ${got}`);
-    };
-    if (sequence === 0) refuse('at least one sequence of at least one token', 'none');
-    if (sequence > maxPositionEmbeddings) {
-      refuse(`at most ${maxPositionEmbeddings} tokens, the model's positions`, sequence);
+  #layer(layer: LayerWeights, x: Tensor, options: LayerForwardOptions): Tensor {
+    const run = (stream: Tensor, context?: ForwardContext) =>
+      layerForward(this.config, layer, stream, this.#frequencies, {
+        ...options,
+        ...(context && { context }),
+      });
+    const { keyMask, ...context } = options.context ?? {};
+    if (context.gradientCheckpointing !== true) return run(x);
+    const inside = [...namedLayerTensors(layer).values()];
+    for (const linear of namedLayerLinears(layer).values()) {
+      const adapter = context.adapters?.get(linear)?.adapter;
+      if (adapter !== undefined) inside.push(adapter.a.value, adapter.b.value);
     }
-    const ids = new Int32Array(batch * sequence);
-    for (const [i, row] of inputIds.entries()) {
-      if (row.length !== sequence) refuse(`${sequence} tokens in sequence ${i}`, row.length);
-      for (const [j, id] of row.entries()) {
-        if (!Number.isInteger(id) || id < 0 || id >= vocabSize) {
-          refuse(`token ids from 0 to ${vocabSize - 1}`, id);
-        }
-        ids[i * sequence + j] = id;
-      }
-    }
-    return { ids, batch, sequence };
+    const uses = inside.filter((tensor) => isTracked(tensor));
+    return recompute(
+      ([stream, mask]) => run(stream as Tensor, { ...context, ...(mask && { keyMask: mask }) }),
+      keyMask === undefined ? [x] : [x, keyMask],
+      uses,
+    );
   }
+
+  /**
+   * The residual stream leaving the last layer for a checked batch, padding hidden.
+   * @returns f32 [batch, sequence, hidden]
+   */
+  stream(batch: TokenBatch, context: ForwardContext): Tensor {
+    const { inputIds, sequence, attentionMask } = batch;
+    const ids = Tensor.from(inputIds, [batch.batch, sequence]);
+    if (attentionMask === undefined || !hidesKeys(attentionMask, sequence)) {
+      return this.hiddenStates(ids, { context });
+    }
+    const keyMask = Tensor.from(attentionMask, [batch.batch, sequence]);
+    return this.hiddenStates(ids, { context: { ...context, keyMask } });
+  }
+}
+
+/** The tokens themselves as labels, -100 where there is padding. */
+function unpadded({ inputIds, attentionMask }: TokenBatch): Int32Array {
+  return attentionMask === undefined
+    ? inputIds
+    : inputIds.map((id, i) => (attentionMask[i] === 0 ? -100 : id));
+}
+
+/** Whether padding stands before a token; behind them all, a causal model never looks at it. */
+function hidesKeys(mask: Uint8Array, sequence: number): boolean {
+  return mask.some((real, i) => real === 1 && i % sequence !== 0 && mask[i - 1] === 0);
 }

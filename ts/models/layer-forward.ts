@@ -4,9 +4,15 @@ import { addRmsNorm, rmsNorm } from '../ops/rms-norm.js';
 import { swiglu } from '../ops/swiglu.js';
 import { scope } from '../tensor/scope.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { applyLinear } from './apply-linear.js';
-import { type Attend, attentionContext, attentionProjections } from './attention-block.js';
+import {
+  type Attend,
+  attentionContext,
+  attentionProjections,
+  causalAttention,
+} from './attention-block.js';
+import type { ForwardContext } from './forward-context.js';
 import type { LayerWeights } from './layer-weights.js';
+import { project } from './project.js';
 
 /**
  * The places inside a layer that can be looked at, in the order in which they are computed; all are
@@ -36,6 +42,8 @@ export interface LayerForwardOptions {
   tap?: (tap: LayerTap, tensor: Tensor) => void;
   /** Rotates and attends in place of the usual: position i of a sequence sees those up to i. */
   attend?: Attend | undefined;
+  /** Adapters, dropout and padding of this pass; default none. */
+  context?: ForwardContext;
 }
 
 /**
@@ -49,25 +57,25 @@ export function layerForward(
   layer: LayerWeights,
   x: Tensor,
   frequencies: Tensor,
-  { tap, attend }: LayerForwardOptions = {},
+  { tap, attend, context = {} }: LayerForwardOptions = {},
 ): Tensor {
   return scope(() => {
     const eps = config.rmsNormEps;
     const attentionInput = rmsNorm(x, layer.inputNorm, eps);
-    const projections = attentionProjections(layer, attentionInput);
-    const context = attentionContext(config, layer, projections, frequencies, attend);
-    const attentionOutput = applyLinear(layer.output, context);
+    const projections = attentionProjections(layer, attentionInput, context);
+    const attending = attend ?? causalAttention(frequencies, context.keyMask);
+    const heads = attentionContext(config, layer, projections, frequencies, attending);
+    const [attentionOutput] = project(heads, [layer.output], context) as [Tensor];
     const norm = addRmsNorm(attentionOutput, x, layer.postAttentionNorm, eps);
-    const gate = applyLinear(layer.gate, norm.output);
-    const up = applyLinear(layer.up, norm.output);
+    const [gate, up] = project(norm.output, [layer.gate, layer.up], context) as [Tensor, Tensor];
     const activation = swiglu(gate, up);
-    const mlpOutput = applyLinear(layer.down, activation);
+    const [mlpOutput] = project(activation, [layer.down], context) as [Tensor];
     if (tap !== undefined) {
       tap('attentionInput', attentionInput);
       tap('query', projections.query);
       tap('key', projections.key);
       tap('value', projections.value);
-      tap('context', context);
+      tap('context', heads);
       tap('attentionOutput', attentionOutput);
       tap('residual', norm.sum);
       tap('mlpInput', norm.output);

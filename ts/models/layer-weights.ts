@@ -4,12 +4,16 @@ import { cast } from '../ops/cast.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { Checkpoint } from './checkpoint.js';
 import { layerTensorName } from './decoder-tensors.js';
+import type { StoredWeights } from './stored-weights.js';
 
 /**
  * In which dtype weights are held: as stored (`auto`), or all in f32; with `bf16` all in bf16, and
  * products multiply bf16 too, as PyTorch does with a bf16 model.
  */
 export type WeightDType = 'auto' | 'f32' | 'bf16';
+
+/** How weights are held: in a dtype, or as f32 copies that can be trained. */
+export type HeldAs = WeightDType | 'parameter';
 
 /** A dense product y = x Wᵀ + b: weight [out, in], bias [out]. */
 export interface LinearWeights {
@@ -54,7 +58,7 @@ export interface LayerWeights {
 export function loadLayer(
   checkpoint: Checkpoint,
   index: number,
-  dtype: WeightDType = 'auto',
+  dtype: HeldAs = 'auto',
 ): LayerWeights {
   const { config } = checkpoint;
   const load = (name: string) => loadWeight(checkpoint, layerTensorName(index, name), dtype);
@@ -82,16 +86,16 @@ export function loadLayer(
   return layer;
 }
 
-/** How a model multiplies whose weights are held in `dtype`. */
-export function productsOf(dtype: WeightDType): Products {
-  return dtype === 'bf16' ? 'bf16' : 'f32';
+/** How a model multiplies whose weights are held so. */
+export function productsOf(held: HeldAs): Products {
+  return held === 'bf16' ? 'bf16' : 'f32';
 }
 
 /** One weight by its full name, mapped or cast. */
-export function loadWeight(checkpoint: Checkpoint, name: string, dtype: WeightDType): Tensor {
+export function loadWeight(checkpoint: StoredWeights, name: string, held: HeldAs): Tensor {
   const stored = checkpoint.tensor(name);
-  if (dtype === 'auto' || stored.dtype === dtype) return stored;
-  const converted = cast(stored, dtype);
+  if (held === 'auto' || stored.dtype === held) return stored;
+  const converted = cast(stored, held === 'parameter' ? 'f32' : held);
   stored.dispose();
   return converted;
 }
@@ -102,22 +106,28 @@ export function namedLayerTensors(layer: LayerWeights): Map<string, Tensor> {
   const norm = (name: string, weight: Tensor | undefined) => {
     if (weight !== undefined) tensors.set(`${name}.weight`, weight);
   };
-  const linear = (name: string, { weight, bias }: LinearWeights) => {
-    tensors.set(`${name}.weight`, weight);
-    if (bias !== undefined) tensors.set(`${name}.bias`, bias);
-  };
   norm('input_layernorm', layer.inputNorm);
-  linear('self_attn.q_proj', layer.query);
-  linear('self_attn.k_proj', layer.key);
-  linear('self_attn.v_proj', layer.value);
   norm('self_attn.q_norm', layer.queryNorm);
   norm('self_attn.k_norm', layer.keyNorm);
-  linear('self_attn.o_proj', layer.output);
   norm('post_attention_layernorm', layer.postAttentionNorm);
-  linear('mlp.gate_proj', layer.gate);
-  linear('mlp.up_proj', layer.up);
-  linear('mlp.down_proj', layer.down);
+  for (const [name, { weight, bias }] of namedLayerLinears(layer)) {
+    tensors.set(`${name}.weight`, weight);
+    if (bias !== undefined) tensors.set(`${name}.bias`, bias);
+  }
   return tensors;
+}
+
+/** The linear layers of a layer by the names they have inside a checkpoint's layer. */
+export function namedLayerLinears(layer: LayerWeights): Map<string, LinearWeights> {
+  return new Map([
+    ['self_attn.q_proj', layer.query],
+    ['self_attn.k_proj', layer.key],
+    ['self_attn.v_proj', layer.value],
+    ['self_attn.o_proj', layer.output],
+    ['mlp.gate_proj', layer.gate],
+    ['mlp.up_proj', layer.up],
+    ['mlp.down_proj', layer.down],
+  ]);
 }
 
 /** Disposes the tensors of a layer; mapped ones give their pages back. */

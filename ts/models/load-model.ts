@@ -12,6 +12,8 @@ export interface LoadModelOptions {
   /** `auto`, the default, keeps the stored dtype of the weights; `f32` converts them once;
    * `bf16` holds them in bf16 and multiplies bf16, which is faster and a little less exact. */
   dtype?: WeightDType;
+  /** Hold every weight as an f32 copy that can be trained (`trainAll()`); default false. */
+  trainable?: boolean;
 }
 
 /**
@@ -22,16 +24,17 @@ export interface LoadModelOptions {
  */
 export async function loadModel(
   directory: string,
-  { device = 'auto', dtype = 'auto' }: LoadModelOptions = {},
+  { device = 'auto', dtype = 'auto', trainable = false }: LoadModelOptions = {},
 ): Promise<Decoder> {
   resolveDevice(device);
   if (!['auto', 'f32', 'bf16'].includes(dtype)) {
     throw new EspalierError('CONFIG', `dtype must be auto, f32 or bf16, got ${dtype}`);
   }
+  const held = trainable ? 'parameter' : dtype;
   const checkpoint = await Checkpoint.open(directory);
   try {
-    const outer = loadOuter(checkpoint, dtype);
-    const layers = checkpoint.config.layers.map((_, i) => loadLayer(checkpoint, i, dtype));
+    const outer = loadOuter(checkpoint, held);
+    const layers = checkpoint.config.layers.map((_, i) => loadLayer(checkpoint, i, held));
     return new Decoder(checkpoint.config, outer, layers);
   } finally {
     checkpoint.close();

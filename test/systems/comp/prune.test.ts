@@ -35,7 +35,7 @@ async function heldOutLoss(directory: string, run: PruneOptions): Promise<number
   const { heldOut } = await drawCalibration(tokenizer, 1e9, draw);
   await tokenizer.dispose();
   const model = await loadModel(directory);
-  const losses = await model.loss(heldOut.map((ids) => [...ids]));
+  const losses = await model.tokenLosses(heldOut.map((ids) => [...ids]));
   model.dispose();
   return losses.reduce((sum, loss) => sum + loss, 0) / losses.length;
 }

@@ -1,0 +1,174 @@
+import type { EncoderConfig } from '../formats/encoder-config.js';
+import { add } from '../ops/add.js';
+import { attention } from '../ops/attention.js';
+import { dropout } from '../ops/dropout.js';
+import { embedding } from '../ops/embedding.js';
+import { gelu } from '../ops/gelu.js';
+import { layerNorm } from '../ops/layer-norm.js';
+import { isTracked } from '../tensor/recorder.js';
+import { scope } from '../tensor/scope.js';
+import { Tensor } from '../tensor/tensor.js';
+import { recompute } from '../nn/recompute.js';
+import { encoderLayerNames, encoderOuterNames, encoderPrefix } from './encoder-names.js';
+import { dropoutSeedAt, type ForwardContext } from './forward-context.js';
+import type { LinearWeights } from './layer-weights.js';
+import { project } from './project.js';
+import type { TokenBatch } from './token-batch.js';
+
+/** Places of the dropout masks outside the adapters start here. */
+const FIRST_PLACE = 1_000_000;
+
+/** A BERT, RoBERTa or DistilBERT encoder without its head. */
+export class Encoder {
+  /** What it computes. */
+  readonly config: EncoderConfig;
+  /** Every weight, by its name in a classifier's checkpoint (`bert.embeddings…`). */
+  readonly tensors: ReadonlyMap<string, Tensor>;
+  /** The linear layers that adapters can change, by module path. */
+  readonly linears: ReadonlyMap<string, LinearWeights>;
+
+  /** Takes the weights over: `dispose()` frees them. */
+  constructor(config: EncoderConfig, tensors: ReadonlyMap<string, Tensor>) {
+    this.config = config;
+    this.tensors = tensors;
+    const linears = new Map<string, LinearWeights>();
+    for (let layer = 0; layer < config.numHiddenLayers; layer++) {
+      const names = encoderLayerNames(config.family, layer);
+      for (const part of ['query', 'key', 'value', 'output', 'up', 'down'] as const) {
+        const path = `${encoderPrefix(config.family)}${names[part]}`;
+        linears.set(path, {
+          weight: this.#tensor(`${names[part]}.weight`),
+          bias: this.#tensor(`${names[part]}.bias`),
+        });
+      }
+    }
+    this.linears = linears;
+  }
+
+  /**
+   * The hidden states after the last layer.
+   * @param batch its mask hides padding
+   * @returns f32 [batch, sequence, hidden]
+   */
+  hiddenStates(batch: TokenBatch, context: ForwardContext): Tensor {
+    return scope(() => {
+      const { attentionMask, sequence } = batch;
+      const masked = attentionMask?.includes(0)
+        ? { ...context, keyMask: Tensor.from(attentionMask, [batch.batch, sequence]) }
+        : context;
+      let x = this.embed(batch, masked);
+      for (let layer = 0; layer < this.config.numHiddenLayers; layer++) {
+        const next = this.#layer(x, layer, masked);
+        x.dispose();
+        x = next;
+      }
+      return x;
+    });
+  }
+
+  /** The stream entering the first layer, f32 [batch, sequence, hidden]. */
+  embed(batch: TokenBatch, context: ForwardContext): Tensor {
+    return scope(() => {
+      const names = encoderOuterNames(this.config);
+      const shape = [batch.batch, batch.sequence];
+      const look = (name: string, ids: Int32Array) =>
+        embedding(Tensor.from(ids, shape), this.#tensor(`${name}.weight`));
+      let x = add(look(names.words, batch.inputIds), look(names.positions, this.#positions(batch)));
+      if (names.types !== undefined) {
+        const types = batch.typeIds ?? new Int32Array(batch.inputIds.length);
+        x = add(x, look(names.types, Int32Array.from(types)));
+      }
+      return this.#drop(this.#norm(x, names.norm), context, 0);
+    });
+  }
+
+  /** Frees the weights. Idempotent. */
+  dispose(): void {
+    for (const tensor of this.tensors.values()) tensor.dispose();
+  }
+
+  #tensor(name: string): Tensor {
+    const tensor = this.tensors.get(`${encoderPrefix(this.config.family)}${name}`);
+    if (tensor === undefined) throw new Error(`unreachable: no tensor ${name}`);
+    return tensor;
+  }
+
+  #linear(path: string): LinearWeights {
+    return this.linears.get(`${encoderPrefix(this.config.family)}${path}`) as LinearWeights;
+  }
+
+  #norm(x: Tensor, name: string): Tensor {
+    const [weight, bias] = [this.#tensor(`${name}.weight`), this.#tensor(`${name}.bias`)];
+    return layerNorm(x, weight, bias, this.config.layerNormEps);
+  }
+
+  #drop(x: Tensor, context: ForwardContext, place: number): Tensor {
+    const seed = dropoutSeedAt(context, FIRST_PLACE + place);
+    const probability = this.config.hiddenDropout;
+    return seed === undefined || probability === 0 ? x : dropout(x, probability, seed);
+  }
+
+  #layer(x: Tensor, layer: number, context: ForwardContext): Tensor {
+    if (context.gradientCheckpointing !== true) return this.#layerForward(x, layer, context);
+    const path = encoderLayerNames(this.config.family, layer).query.split('.');
+    const prefix = `${encoderPrefix(this.config.family)}${path.slice(0, 3).join('.')}.`;
+    const inside = [...this.tensors].flatMap(([name, tensor]) =>
+      name.startsWith(prefix) ? [tensor] : [],
+    );
+    for (const [name, linear] of this.linears) {
+      const adapter = name.startsWith(prefix) ? context.adapters?.get(linear)?.adapter : undefined;
+      if (adapter !== undefined) inside.push(adapter.a.value, adapter.b.value);
+    }
+    const uses = inside.filter((tensor) => isTracked(tensor));
+    const { keyMask, ...rest } = context;
+    return recompute(
+      ([stream, mask]) =>
+        this.#layerForward(stream as Tensor, layer, {
+          ...rest,
+          ...(mask === undefined ? {} : { keyMask: mask }),
+        }),
+      keyMask === undefined ? [x] : [x, keyMask],
+      uses,
+    );
+  }
+
+  #layerForward(x: Tensor, layer: number, context: ForwardContext): Tensor {
+    const { family, numAttentionHeads: heads, hiddenSize, activation } = this.config;
+    const names = encoderLayerNames(family, layer);
+    const [batch, sequence] = x.shape as [number, number, number];
+    const one = (input: Tensor, path: string) =>
+      project(input, [this.#linear(path)], context)[0] as Tensor;
+    return scope(() => {
+      const inputs = [names.query, names.key, names.value].map((path) => this.#linear(path));
+      const [query, key, value] = project(x, inputs, context).map((projection) =>
+        projection.reshape([batch, sequence, heads, hiddenSize / heads]),
+      ) as [Tensor, Tensor, Tensor];
+      const mixed = attention(query, key, value, {
+        causal: false,
+        ...(context.keyMask === undefined ? {} : { keyMask: context.keyMask }),
+      }).reshape([batch, sequence, hiddenSize]);
+      const attended = this.#drop(one(mixed, names.output), context, 2 * layer + 1);
+      const middle = this.#norm(add(x, attended), names.attentionNorm);
+      const approximate = activation === 'gelu' ? 'none' : 'tanh';
+      const wide = gelu(one(middle, names.up), { approximate });
+      const down = this.#drop(one(wide, names.down), context, 2 * layer + 2);
+      return this.#norm(add(middle, down), names.outputNorm);
+    });
+  }
+
+  /** Positions from 0 for BERT; RoBERTa counts the tokens that are not padding. */
+  #positions({ inputIds, batch, sequence }: TokenBatch): Int32Array {
+    const positions = new Int32Array(inputIds.length);
+    const { family, padTokenId } = this.config;
+    for (let row = 0; row < batch; row++) {
+      let counted = 0;
+      for (let i = 0; i < sequence; i++) {
+        const at = row * sequence + i;
+        if (family !== 'roberta') positions[at] = i;
+        else if (inputIds[at] === padTokenId) positions[at] = padTokenId;
+        else positions[at] = padTokenId + ++counted;
+      }
+    }
+    return positions;
+  }
+}
