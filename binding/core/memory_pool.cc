@@ -42,9 +42,11 @@ void* MemoryPool::allocate(size_t bytes) {
 
 void MemoryPool::release(void* data, size_t bytes) {
   const size_t rounded = rounded_size(bytes);
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   statistics_.in_use -= rounded;
   if (rounded > cache_limit_) {
+    // Returning much memory takes long; other threads shall not wait for it.
+    lock.unlock();
     backend_.deallocate(data, rounded);
     return;
   }

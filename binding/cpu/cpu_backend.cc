@@ -2,8 +2,11 @@
 
 #include <omp.h>
 #include <sched.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 
@@ -41,7 +44,21 @@ CpuBackend::CpuBackend() = default;
 
 void* CpuBackend::allocate(size_t bytes) { return std::aligned_alloc(64, (bytes + 63) / 64 * 64); }
 
-void CpuBackend::deallocate(void* data, size_t /*bytes*/) { std::free(data); }
+// While the system takes pages back, no thread of the process can map memory, not even the garbage
+// collector's; so much is given back in pieces.
+void CpuBackend::deallocate(void* data, size_t bytes) {
+  constexpr size_t kPiece = size_t{32} << 20;
+  if (bytes > kPiece) {
+    const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+    const auto start = reinterpret_cast<uintptr_t>(data);
+    const uintptr_t last = (start + bytes) / page * page;
+    for (uintptr_t first = (start + page - 1) / page * page; first < last; first += kPiece) {
+      madvise(reinterpret_cast<void*>(first), std::min<size_t>(kPiece, last - first),
+              MADV_DONTNEED);
+    }
+  }
+  std::free(data);
+}
 
 void CpuBackend::set_threads(int threads) {
   set_blas_threads(threads);

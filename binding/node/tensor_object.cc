@@ -1,5 +1,8 @@
 #include "binding/node/tensor_object.h"
 
+#include <utility>
+
+#include "binding/core/device.h"
 #include "binding/node/environment.h"
 
 namespace espalier::node {
@@ -14,6 +17,25 @@ thread_local const Tensor* under_construction = nullptr;
 // Mapped pages can be dropped at any time, so they put no pressure on the garbage collector.
 int64_t held_bytes(const Tensor& tensor) {
   return tensor.buffer()->read_only() ? 0 : static_cast<int64_t>(tensor.bytes());
+}
+
+// Giving a gigabyte back to the system takes 100 ms. From this size on the dispatcher does it,
+// unless it holds the memory anyway: the event loop must not wait.
+constexpr size_t kLongRelease = size_t{4} << 20;
+
+void release(Tensor tensor) {
+  const std::shared_ptr<Buffer>& buffer = tensor.buffer();
+  if (buffer->bytes() < kLongRelease || buffer.use_count() > 1) return;
+  Stream& stream = tensor.device().stream();
+  try {
+    stream.submit({.op = "dispose",
+                   .reads = {},
+                   .writes = {},
+                   .run = [moved = std::move(tensor)](Backend&) { return Status(); },
+                   .done = {}});
+  } catch (const Error&) {
+    // Without a dispatcher the memory is returned here.
+  }
 }
 
 }  // namespace
@@ -54,6 +76,7 @@ void TensorObject::Finalize(Napi::BasicEnv env) {
   --environment->live_tensors;
   ++environment->leaked_tensors;
   environment->account(env, -held_bytes(*tensor_));
+  release(*std::exchange(tensor_, std::nullopt));
 }
 
 void TensorObject::dispose(Napi::Env env) {
@@ -61,7 +84,7 @@ void TensorObject::dispose(Napi::Env env) {
   Environment& environment = Environment::of(env);
   --environment.live_tensors;
   environment.account(env, -held_bytes(*tensor_));
-  tensor_.reset();
+  release(*std::exchange(tensor_, std::nullopt));
 }
 
 }  // namespace espalier::node
