@@ -3,6 +3,8 @@ import type { Suite } from './harness.js';
 /** Every suite by name, loaded when it is asked for. */
 export const suites: Readonly<Record<string, () => Promise<{ suite: Suite }>>> = {
   'masked-matmul': () => import('./suites/masked-matmul.js'),
+  'lora-linear': () => import('./suites/lora-linear.js'),
+  'merge-dispatch': () => import('./suites/merge-dispatch.js'),
   'leave-one-out': () => import('./suites/leave-one-out.js'),
   eval: () => import('./suites/eval.js'),
   quality: () => import('./suites/quality.js'),

@@ -11,12 +11,13 @@ import sys
 import adapters
 import decoder
 import eigen
+import lora
 import product
 import zero_shot
 
 METHODS = {
     name: getattr(module, name)
-    for module in (adapters, decoder, eigen, product, zero_shot)
+    for module in (adapters, decoder, eigen, lora, product, zero_shot)
     for name in module.__all__
 }
 

@@ -4,7 +4,9 @@
 
 #include <cstddef>
 
+#include "binding/core/lora_arguments.h"
 #include "binding/core/loss_arguments.h"
+#include "binding/core/merge_arguments.h"
 #include "binding/core/op_arguments.h"
 #include "binding/core/optimizer_arguments.h"
 #include "binding/core/status.h"
@@ -43,6 +45,10 @@ class Backend {
   virtual Status linear(const LinearArguments& arguments) = 0;
   virtual Status linear_input_gradient(const LinearInputGradientArguments& arguments) = 0;
   virtual Status linear_weight_gradient(const LinearWeightGradientArguments& arguments) = 0;
+  virtual Status lora_linear(const LoraLinearArguments& arguments) = 0;
+  virtual Status lora_linear_backward(const LoraLinearBackwardArguments& arguments) = 0;
+  virtual Status merge_features(const MergeFeaturesArguments& arguments) = 0;
+  virtual Status dispatch_gradient(const DispatchGradientArguments& arguments) = 0;
   virtual Status masked_matmul(const MaskedMatmulArguments& arguments) = 0;
   virtual Status rms_norm(const RmsNormArguments& arguments) = 0;
   virtual Status rope(const RopeArguments& arguments) = 0;

@@ -26,6 +26,10 @@ class CpuBackend final : public Backend {
   Status linear(const LinearArguments& arguments) override;
   Status linear_input_gradient(const LinearInputGradientArguments& arguments) override;
   Status linear_weight_gradient(const LinearWeightGradientArguments& arguments) override;
+  Status lora_linear(const LoraLinearArguments& arguments) override;
+  Status lora_linear_backward(const LoraLinearBackwardArguments& arguments) override;
+  Status merge_features(const MergeFeaturesArguments& arguments) override;
+  Status dispatch_gradient(const DispatchGradientArguments& arguments) override;
   Status masked_matmul(const MaskedMatmulArguments& arguments) override;
   Status rms_norm(const RmsNormArguments& arguments) override;
   Status rope(const RopeArguments& arguments) override;

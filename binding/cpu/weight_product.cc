@@ -17,16 +17,6 @@ Status product(const GemmBf16& g) { return gemm_bf16(g); }
 
 bool rounds(Products products) { return products == Products::bf16 && has_fast_bf16(); }
 
-// Calls `body` with `count` activations as the product takes them: themselves, or rounded.
-template <class Body>
-Status with_factor(const float* values, int64_t count, Products products, Body&& body) {
-  if (!rounds(products)) return body(values);
-  const Scratch<uint16_t> rounded(static_cast<size_t>(count));
-  if (rounded.data() == nullptr) return out_of_scratch();
-  round_to_bf16(values, DType::f32, count, rounded.data());
-  return body(static_cast<const uint16_t*>(rounded.data()));
-}
-
 // Calls `body(first row, rows, weights)` for panels of rows of the weight, as elements of the same
 // type as `like`; converted into scratch unless they are stored so. Ends at the first failure.
 template <class Element, class Body>
@@ -75,13 +65,17 @@ void fill_with_bias(const ConstView& bias, int64_t start, int64_t count, int64_t
   for (int64_t row = 1; row < rows; ++row) std::copy_n(target, count, target + row * stride);
 }
 
-Status weight_product(const float* x, int64_t rows, const ConstView& weight, const ConstView& bias,
-                      float* y, Products products) {
+Activations::Activations(const float* values, int64_t count, Products products) : values_(values) {
+  if (!rounds(products)) return;
+  rounded_.emplace(static_cast<size_t>(count));
+  if (ok()) round_to_bf16(values, DType::f32, count, rounded_->data());
+}
+
+Status multiply_weight(const Activations& x, int64_t rows, const ConstView& weight, float* y,
+                       bool accumulate) {
+  if (!x.ok()) return out_of_scratch();
   const int64_t n = weight.shape[0];
   const int64_t k = weight.shape[1];
-  if (rows == 0 || n == 0) return {};
-  if (bias.given() || k == 0) fill_with_bias(bias, 0, n, rows, n, y);
-  if (k == 0) return {};
   const auto multiply = [&]<class Element>(const Element* a) {
     return for_panels(weight, a, [&](int64_t start, int64_t count, const Element* w) {
       return product(MatrixProduct<Element>{.transpose_b = true,
@@ -94,10 +88,19 @@ Status weight_product(const float* x, int64_t rows, const ConstView& weight, con
                                             .ldb = k,
                                             .c = y + start,
                                             .ldc = n,
-                                            .accumulate = bias.given()});
+                                            .accumulate = accumulate});
     });
   };
-  return with_factor(x, rows * k, products, multiply);
+  return x.rounded() == nullptr ? multiply(x.values()) : multiply(x.rounded());
+}
+
+Status weight_product(const float* x, int64_t rows, const ConstView& weight, const ConstView& bias,
+                      float* y, Products products) {
+  const int64_t n = weight.shape[0];
+  const int64_t k = weight.shape[1];
+  if (rows == 0 || n == 0) return {};
+  if (bias.given()) fill_with_bias(bias, 0, n, rows, n, y);
+  return multiply_weight(Activations(x, rows * k, products), rows, weight, y, bias.given());
 }
 
 Status input_gradient(const float* dy, int64_t rows, const ConstView& weight, float* dx,
@@ -109,6 +112,8 @@ Status input_gradient(const float* dy, int64_t rows, const ConstView& weight, fl
     if (!accumulate) std::fill_n(dx, rows * k, 0.0F);
     return {};
   }
+  const Activations gradient(dy, rows * n, products);
+  if (!gradient.ok()) return out_of_scratch();
   const auto multiply = [&]<class Element>(const Element* a) {
     return for_panels(weight, a, [&](int64_t start, int64_t count, const Element* w) {
       return product(MatrixProduct<Element>{.m = rows,
@@ -123,7 +128,7 @@ Status input_gradient(const float* dy, int64_t rows, const ConstView& weight, fl
                                             .accumulate = accumulate || start > 0});
     });
   };
-  return with_factor(dy, rows * n, products, multiply);
+  return gradient.rounded() == nullptr ? multiply(dy) : multiply(gradient.rounded());
 }
 
 Status weight_gradient(const float* dy, const float* x, int64_t rows, int64_t n, int64_t k,

@@ -19,6 +19,8 @@ class Arguments {
 
   /// The environment of the call.
   [[nodiscard]] Napi::Env env() const { return info_.Env(); }
+  /// How many arguments came.
+  [[nodiscard]] size_t count() const { return info_.Length(); }
   /// A tensor that has not been disposed.
   [[nodiscard]] Tensor tensor(size_t index, const char* name) const;
   /// A tensor, or nothing for undefined and null.

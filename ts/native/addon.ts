@@ -152,6 +152,20 @@ export interface NativeAddon {
     wantWeight: boolean,
     wantBias: boolean,
   ): [x: T, weight: Maybe, bias: Maybe];
+  loraLinear(x: T, products: Products, ...layers: (Maybe | number)[]): Maybe[];
+  loraLinearBackward(
+    x: T,
+    products: Products,
+    wantsX: boolean,
+    ...layers: (Maybe | number | boolean)[]
+  ): Maybe[];
+  mergeFeatures(dtype: DType, permutation: Maybe, ...sources: (Maybe | number)[]): T;
+  dispatchGradient(
+    gradient: T,
+    dtype: DType,
+    permutation: Maybe,
+    ...segments: (number | undefined)[]
+  ): T[];
   linearInputGradient(gradient: T, weight: T, products: Products): T;
   linearWeightGradient(gradient: T, x: T, products: Products): T;
   dropout(x: T, probability: number, seed: number): T;

@@ -10,6 +10,7 @@ export { type ConditionNumberOptions, conditionNumber } from './condition-number
 export { cosine } from './cosine.js';
 export { type CrossEntropyOptions, crossEntropy } from './cross-entropy.js';
 export { crossEntropyMean } from './cross-entropy-mean.js';
+export { type DispatchGradientOptions, dispatchGradient } from './dispatch-gradient.js';
 export { dropout } from './dropout.js';
 export { eigh } from './eigh.js';
 export { type EmbeddingOptions, embedding } from './embedding.js';
@@ -23,9 +24,20 @@ export { layerNorm } from './layer-norm.js';
 export { leastSquares } from './least-squares.js';
 export { type LeaveGroupOutOptions, leaveGroupOut } from './leave-group-out.js';
 export { type LeaveOneOutOptions, leaveOneOut } from './leave-one-out.js';
-export { linear } from './linear.js';
+export { type LinearOptions, linear } from './linear.js';
+export {
+  type LoraFactors,
+  type LoraLinearOptions,
+  type LoraProjection,
+  loraLinear,
+} from './lora-linear.js';
 export { type MaskedMatmulOptions, maskedMatmul } from './masked-matmul.js';
 export { meanPool } from './mean-pool.js';
+export {
+  type HostFeatures,
+  type MergeFeaturesOptions,
+  mergeFeatures,
+} from './merge-features.js';
 export { multiply } from './multiply.js';
 export { principalSubmatrix } from './principal-submatrix.js';
 export { type RidgeUpdateOptions, ridgeUpdate } from './ridge-update.js';

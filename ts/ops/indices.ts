@@ -52,3 +52,13 @@ export function withIndices<R>(
     tensor.dispose();
   }
 }
+
+/** {@link withIndices} for indices that may be left out. */
+export function withOptionalIndices<R>(
+  indices: Indices | undefined,
+  rule: IndexRule,
+  device: string,
+  body: (tensor: Tensor | undefined) => R,
+): R {
+  return indices === undefined ? body(undefined) : withIndices(indices, rule, device, body);
+}
