@@ -6,6 +6,10 @@ import { cast } from '../../ts/ops/cast.js';
 import { dropout } from '../../ts/ops/dropout.js';
 import { gatherRows } from '../../ts/ops/gather-rows.js';
 import { layerNorm } from '../../ts/ops/layer-norm.js';
+import { linear } from '../../ts/ops/linear.js';
+import { loraLinear } from '../../ts/ops/lora-linear.js';
+import { maskedMatmul } from '../../ts/ops/masked-matmul.js';
+import { mergeFeatures } from '../../ts/ops/merge-features.js';
 import { multiply } from '../../ts/ops/multiply.js';
 import { addRmsNorm, rmsNorm } from '../../ts/ops/rms-norm.js';
 import { rope } from '../../ts/ops/rope.js';
@@ -144,4 +148,82 @@ test('dropout drops the same elements of the gradient', async () => {
   const kept = await numbers(output);
   assert.equal(await numbers(parameter.grad as Tensor), kept);
   assert.ok(kept.includes(0) && kept.some((x) => Math.abs(x - 4 / 3) < 1e-6));
+});
+
+test('dense and adapted layers pass gradients to what is trained', async () => {
+  await check((x, w, b) => linear(x, w, b), [2, 3, 4], [5, 4], [5]);
+  await check((x, w) => linear(x, w), [3, 4], [2, 4]);
+  const frozen = (n: number, k: number) => Tensor.from(values(n * k, 31), [n, k]);
+  for (const dropout of [0, 0.5]) {
+    await check(
+      (x, a, b, a2, b2, bias) => {
+        const [y, z, plain] = loraLinear(x as Tensor, [
+          { weight: frozen(5, 4), lora: { a: a as Tensor, b: b as Tensor, scale: 1.5, dropout } },
+          {
+            weight: frozen(5, 4),
+            bias: bias as Tensor,
+            lora: { a: a2 as Tensor, b: b2 as Tensor, scale: 0.5, dropout: 0.2, seed: 3 },
+          },
+          { weight: frozen(5, 4) },
+        ]) as [Tensor, Tensor, Tensor];
+        return add(multiply(y, z), plain);
+      },
+      [2, 3, 4],
+      [2, 4],
+      [5, 2],
+      [3, 4],
+      [5, 3],
+      [5],
+    );
+  }
+});
+
+test('a frozen layer keeps no input, and a trained weight under adapters is refused', async () => {
+  const x = new Parameter(Tensor.from(values(6, 1), [2, 3]));
+  const w = new Parameter(Tensor.from(values(12, 2), [4, 3]));
+  assert.throws(() => loraLinear(x.value, [{ weight: w.value }]), /frozen/);
+  w.requiresGrad = false;
+  const [y] = loraLinear(x.value, [{ weight: w.value }]) as [Tensor];
+  y.backward(Tensor.from(values(8, 3), [2, 4]));
+  assert.is(w.grad, undefined);
+  assert.equal(x.grad?.shape, [2, 3]);
+  for (const each of [y, x, w]) each.dispose();
+});
+
+test('masked products pass gradients to what they kept', async () => {
+  const rows = [0, 2, 3];
+  const columns = [1, 3];
+  const mask = Tensor.from(
+    Uint8Array.from({ length: 20 }, (_, i) => ((i * 7) % 3 > 0 ? 1 : 0)),
+    [5, 4],
+  );
+  for (const options of [
+    { rows },
+    { rows, compact: true },
+    { columns },
+    { rows, columns, compact: true },
+    { rows, columns },
+    { mask },
+  ]) {
+    const kept = (x: Tensor, w: Tensor, b: Tensor) => maskedMatmul(x, w, { ...options, bias: b });
+    await check(kept as Op, [2, 3, 4], [5, 4], [5]);
+    if ('columns' in options) await check(kept as Op, [3, 2], [5, 4], [5]);
+  }
+  mask.dispose();
+});
+
+test('merged features send each source its part of the gradient', async () => {
+  const scales = [2, 0.5, -1];
+  const permutation = [3, 0, 5, 1, 4, 2];
+  await check(
+    (x, y, z) => mergeFeatures([x as Tensor, y as Tensor, z as Tensor], { scales }),
+    [1, 2],
+    [3, 2],
+    [2, 2],
+  );
+  await check((x, y) => mergeFeatures([x as Tensor, y as Tensor], { permutation }), [4, 3], [2, 3]);
+  const host = { data: new Uint16Array([0x3f80, 0x4000]), shape: [1, 2], dtype: 'bf16' as const };
+  const merged = mergeFeatures([host, Tensor.from([3, 4], [1, 2])], { permutation: [1, 0] });
+  assert.equal(await numbers(merged), [3, 4, 1, 2]);
+  merged.dispose();
 });

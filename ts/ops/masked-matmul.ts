@@ -1,7 +1,8 @@
 import { native } from '../native/addon.js';
 import { Tensor } from '../tensor/tensor.js';
 import { cast } from './cast.js';
-import { type Indices, withIndices } from './indices.js';
+import { type Indices, withOptionalIndices } from './indices.js';
+import { recordMaskedMatmul } from './masked-matmul-backward.js';
 
 /** Which weights take part in `maskedMatmul`, and its other options. */
 export interface MaskedMatmulOptions {
@@ -15,17 +16,6 @@ export interface MaskedMatmulOptions {
   bias?: Tensor;
   /** Return the kept rows only, instead of zeros at the others. Default false. */
   compact?: boolean;
-}
-
-function withOptional<R>(
-  indices: Indices | undefined,
-  name: string,
-  limit: number,
-  device: string,
-  body: (tensor: Tensor | undefined) => R,
-): R {
-  if (indices === undefined) return body(undefined);
-  return withIndices(indices, { op: 'maskedMatmul', name, limit, increasing: true }, device, body);
 }
 
 /** The mask as u8, and whether it was made here. */
@@ -49,13 +39,18 @@ export function maskedMatmul(x: Tensor, w: Tensor, options: MaskedMatmulOptions 
   const { rows, columns, bias, compact = false } = options;
   const [height = 0, width = 0] = w.shape;
   const [mask, made] = asBytes(options.mask);
+  const rule = (name: string, limit: number) => {
+    return { op: 'maskedMatmul', name, limit, increasing: true };
+  };
   try {
-    return withOptional(rows, 'rows', height, x.device, (r) =>
-      withOptional(columns, 'columns', width, x.device, (c) => {
+    return withOptionalIndices(rows, rule('rows', height), x.device, (r) =>
+      withOptionalIndices(columns, rule('columns', width), x.device, (c) => {
         const lists = [r?.handle, c?.handle, mask?.handle] as const;
-        return new Tensor(
+        const output = new Tensor(
           native().maskedMatmul(x.handle, w.handle, bias?.handle, ...lists, compact),
         );
+        recordMaskedMatmul(x, w, bias, output, { rows: r, columns: c, mask, compact });
+        return output;
       }),
     );
   } finally {
