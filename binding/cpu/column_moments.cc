@@ -21,12 +21,26 @@ namespace hn = hwy::HWY_NAMESPACE;
 constexpr int64_t kRows = 256;
 constexpr int64_t kColumns = 32;
 
+// Running sums side by side: one alone would wait for the latency of every addition.
+constexpr int64_t kSums = 4;
+
 // sum[c] = Σ_r x[r, c] over kColumns or fewer columns.
 void sum_columns(const float* x, int64_t stride, int64_t rows, int64_t columns, double* sum) {
   const hn::CappedTag<double, kColumns> d;
   const hn::Rebind<float, decltype(d)> df;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   int64_t c = 0;
+  for (; c + kSums * lanes <= columns; c += kSums * lanes) {
+    hn::Vec<decltype(d)> total[kSums];
+    for (auto& t : total) t = hn::Zero(d);
+    for (int64_t r = 0; r < rows; ++r) {
+      for (int64_t i = 0; i < kSums; ++i) {
+        const auto value = hn::PromoteTo(d, hn::LoadU(df, x + r * stride + c + i * lanes));
+        total[i] = hn::Add(total[i], value);
+      }
+    }
+    for (int64_t i = 0; i < kSums; ++i) hn::StoreU(total[i], d, sum + c + i * lanes);
+  }
   for (; c + lanes <= columns; c += lanes) {
     auto total = hn::Zero(d);
     for (int64_t r = 0; r < rows; ++r) {
@@ -47,6 +61,18 @@ void sum_squares(const float* x, int64_t stride, int64_t rows, int64_t columns, 
   const hn::Rebind<float, decltype(d)> df;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   int64_t c = 0;
+  for (; c + kSums * lanes <= columns; c += kSums * lanes) {
+    hn::Vec<decltype(d)> total[kSums];
+    for (auto& t : total) t = hn::Zero(d);
+    for (int64_t r = 0; r < rows; ++r) {
+      for (int64_t i = 0; i < kSums; ++i) {
+        const auto value = hn::PromoteTo(d, hn::LoadU(df, x + r * stride + c + i * lanes));
+        const auto deviation = hn::Sub(value, hn::LoadU(d, mean + c + i * lanes));
+        total[i] = hn::MulAdd(deviation, deviation, total[i]);
+      }
+    }
+    for (int64_t i = 0; i < kSums; ++i) hn::StoreU(total[i], d, squares + c + i * lanes);
+  }
   for (; c + lanes <= columns; c += lanes) {
     const auto m = hn::LoadU(d, mean + c);
     auto total = hn::Zero(d);
