@@ -32,4 +32,18 @@ Tensor elementwise(ElementwiseKind kind, const Tensor& x, const Tensor& y) {
   return output;
 }
 
+void multiply_into(const Tensor& target, const Tensor& x) {
+  constexpr const char* kOp = "multiplyInto";
+  expect_dtype(kOp, "target", target, {DType::f32, DType::f64});
+  expect_dtype(kOp, "x", x, {target.dtype()});
+  expect_shape(kOp, "x", x, target.shape());
+  expect_disjoint(kOp, "x", x, "target", target);
+  submit(kOp, {target, x}, {target}, [=](Backend& backend) {
+    return backend.elementwise({.x = target.const_view(),
+                                .y = x.const_view(),
+                                .output = target.view(),
+                                .kind = ElementwiseKind::multiply});
+  });
+}
+
 }  // namespace espalier::ops

@@ -111,6 +111,7 @@ export interface NativeAddon {
   add(x: T, y: T): T;
   subtract(x: T, y: T): T;
   multiply(x: T, y: T): T;
+  multiplyInto(target: T, x: T): void;
   squaredError(x: T, y: Maybe): T;
   sumRows(x: T): T;
   sumColumns(x: T): T;

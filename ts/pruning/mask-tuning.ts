@@ -2,6 +2,7 @@ import { cast } from '../ops/cast.js';
 import { choleskySolve } from '../ops/cholesky-solve.js';
 import { gram } from '../ops/gram.js';
 import { multiply } from '../ops/multiply.js';
+import { multiplyInto } from '../ops/multiply-into.js';
 import { scale } from '../ops/scale.js';
 import { subtract } from '../ops/subtract.js';
 import { sumRows } from '../ops/sum-rows.js';
@@ -34,7 +35,12 @@ export interface TunedMask {
  * @param weight W [out, in]
  */
 export function maskGram(inputs: Tensor, weight: Tensor): Tensor {
-  return scope(() => multiply(inputs, gram(inF32(weight))));
+  return scope(() => {
+    const h = gram(inF32(weight));
+    // Two matrices of this size are enough.
+    multiplyInto(h, inputs);
+    return h;
+  });
 }
 
 /**

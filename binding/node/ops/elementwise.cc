@@ -20,5 +20,11 @@ const Registration kMultiply("multiply", [](const Arguments& a) -> Napi::Value {
   return a.wrap(ops::elementwise(ElementwiseKind::multiply, a.tensor(0, "x"), a.tensor(1, "y")));
 });
 
+// multiplyInto(target, x): target times x, in place
+const Registration kMultiplyInto("multiplyInto", [](const Arguments& a) -> Napi::Value {
+  ops::multiply_into(a.tensor(0, "target"), a.tensor(1, "x"));
+  return a.env().Undefined();
+});
+
 }  // namespace
 }  // namespace espalier::node

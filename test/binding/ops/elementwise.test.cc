@@ -64,5 +64,16 @@ TEST_CASE("elementwise ops name the argument that does not fit") {
   CHECK_THROWS_AS(ops::elementwise(ElementwiseKind::add, bytes, bytes), Error);
 }
 
+TEST_CASE("multiplyInto multiplies in place and keeps apart memory apart") {
+  for (Device* device : devices()) {
+    const Tensor target = upload(*device, std::vector<float>{1, -2, 3}, {3});
+    ops::multiply_into(target, upload(*device, std::vector<float>{4, 5, 0}, {3}));
+    CHECK(download(target) == std::vector<float>{4, -10, 0});
+    CHECK_THROWS_AS(ops::multiply_into(target, target), Error);
+    CHECK_THROWS_AS(ops::multiply_into(target, Tensor(*device, {2}, DType::f32)), Error);
+    CHECK_THROWS_AS(ops::multiply_into(target, Tensor(*device, {3}, DType::f64)), Error);
+  }
+}
+
 }  // namespace
 }  // namespace espalier::test
