@@ -69,7 +69,7 @@ async function measure(
       const [y] = loraLinear(x, [{ weight, lora }], { products: dtype });
       const path = { ...lora, hidden: hidden!, wants: { a: true, b: true } };
       const parts = [{ gradient: dy, weight, lora: path }];
-      const { x: dx, factors } = loraLinearBackward(x, parts, true, dtype);
+      const { x: dx, factors } = loraLinearBackward(x, x.shape, parts, true, dtype);
       return { y: keep(y!), x: keep(dx!), a: keep(factors[0]!.a!), b: keep(factors[0]!.b!) };
     });
   const wait = (tensor: Tensor) => {

@@ -45,7 +45,7 @@ struct LoraProjectionGradient {
 
 /// Gradients of LoraLinearArguments: of x summed over the projections, and of each a and b.
 struct LoraLinearBackwardArguments {
-  ConstView x;      ///< f32 [..., K]
+  ConstView x;      ///< f32 [..., K]; null data with the shape where no a_gradient is wanted
   View x_gradient;  ///< f32 like x; null data: not wanted
   std::vector<LoraProjectionGradient> projections;
   Products products = Products::f32;

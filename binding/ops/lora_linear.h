@@ -53,9 +53,10 @@ struct LoraGradients {
   std::vector<LoraPathGradients> paths;
 };
 
-/// Gradients of x (summed over the layers) and of every a and b; weights get none. Throws as
-/// lora_linear.
-LoraGradients lora_linear_backward(const Tensor& x, const std::vector<LoraLayerGradient>& layers,
-                                   bool wants_x, Products products = Products::f32);
+/// Gradients of x (summed over the layers) and of every a and b; weights get none. `x`, of shape
+/// `shape`, may be left out where no gradient of an a is wanted. Throws as lora_linear.
+LoraGradients lora_linear_backward(const OptionalTensor& x, const Shape& shape,
+                                   const std::vector<LoraLayerGradient>& layers, bool wants_x,
+                                   Products products = Products::f32);
 
 }  // namespace espalier::ops

@@ -155,7 +155,8 @@ export interface NativeAddon {
   ): [x: T, weight: Maybe, bias: Maybe];
   loraLinear(x: T, products: Products, ...layers: (Maybe | number)[]): Maybe[];
   loraLinearBackward(
-    x: T,
+    x: Maybe,
+    shape: Shape,
     products: Products,
     wantsX: boolean,
     ...layers: (Maybe | number | boolean)[]

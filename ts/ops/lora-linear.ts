@@ -1,5 +1,6 @@
 import { EspalierError } from '../common/errors.js';
 import { native, type NativeTensor, type Products } from '../native/addon.js';
+import type { Shape } from '../native/types.js';
 import { isTracked, record } from '../tensor/recorder.js';
 import { Tensor } from '../tensor/tensor.js';
 import { linearBiasGradient } from './linear.js';
@@ -82,12 +83,17 @@ export function loraLinear(
       ? undefined
       : { scale: lora.scale, dropout: lora.dropout ?? 0, seed: lora.seed ?? 0 },
   );
+  // Only dA reads x.
+  const keepsInput = projections.some(({ lora }) => isTracked(lora?.a));
+  const { shape } = x;
   record({
     op: 'loraLinear',
     inputs: [x, ...projections.flatMap(({ bias, lora }) => [lora?.a, lora?.b, bias])],
     outputs,
-    saved: [x, ...frozen, ...factors],
-    backward: (gradients, [input, ...saved], [wantsX, ...wanted]) => {
+    saved: [...(keepsInput ? [x] : []), ...frozen, ...factors],
+    backward: (gradients, kept, [wantsX, ...wanted]) => {
+      const input = keepsInput ? kept[0] : undefined;
+      const saved = keepsInput ? kept.slice(1) : kept;
       const rest = saved.slice(scalars.length);
       const parts = scalars.map((numbers, i): LoraBackwardPart => {
         const gradient = gradients[i];
@@ -97,7 +103,7 @@ export function loraLinear(
         const wants = { a: wanted[3 * i] === true, b: wanted[3 * i + 1] === true };
         return { gradient, weight, lora: { a, b, hidden: h, wants, ...numbers } };
       });
-      const result = loraLinearBackward(input as Tensor, parts, wantsX === true, products);
+      const result = loraLinearBackward(input, shape, parts, wantsX === true, products);
       return [
         result.x,
         ...result.factors.flatMap(({ a, b }, i) => {
@@ -130,11 +136,13 @@ export interface LoraBackwardPart {
  * Gradients of `loraLinear`: with `g = scale · dy B`, `dB = scale · dyᵀ hidden`, `dA = gᵀ dropout(x)`
  * and `dx = Σ dy W + dropout(g A)`; none of the weights.
  *
- * @param x f32 `[..., K]`
+ * @param x f32 `[..., K]`; may be left out where no dA is wanted
+ * @param shape of x
  * @throws EspalierError `DTYPE`, `SHAPE`, `CONFIG`, `DEVICE_MISMATCH`
  */
 export function loraLinearBackward(
-  x: Tensor,
+  x: Tensor | undefined,
+  shape: Shape,
   parts: readonly LoraBackwardPart[],
   wantsX: boolean,
   products: Products = 'f32',
@@ -144,7 +152,13 @@ export function loraLinearBackward(
     ...[lora?.scale ?? 1, lora?.dropout ?? 0, lora?.seed ?? 0],
     ...[lora?.wants.a ?? false, lora?.wants.b ?? false],
   ]);
-  const [dx, ...handles] = native().loraLinearBackward(x.handle, products, wantsX, ...layers);
+  const [dx, ...handles] = native().loraLinearBackward(
+    x?.handle,
+    shape,
+    products,
+    wantsX,
+    ...layers,
+  );
   const made = handles.map((handle) => (handle === undefined ? undefined : new Tensor(handle)));
   const factors = parts.map((_, i) => {
     const [a, b] = [made[2 * i], made[2 * i + 1]];

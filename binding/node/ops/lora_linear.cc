@@ -30,12 +30,12 @@ const Registration kLoraLinear("loraLinear", [](const Arguments& a) -> Napi::Val
   return result;
 });
 
-// loraLinearBackward(x, products, wantsX,
+// loraLinearBackward(x?, shape, products, wantsX,
 //   ...(gradient?, weight, a?, b?, hidden?, scale, dropout, seed, wantsA, wantsB) of each layer)
 //   -> [dx?, da?, db?, ...]
 const Registration kBackward("loraLinearBackward", [](const Arguments& a) -> Napi::Value {
   std::vector<ops::LoraLayerGradient> layers;
-  for (size_t i = 3; i < a.count(); i += kGradientArguments) {
+  for (size_t i = 4; i < a.count(); i += kGradientArguments) {
     layers.push_back({.gradient = a.optional_tensor(i, "gradient"),
                       .layer = {.weight = a.tensor(i + 1, "weight"),
                                 .bias = std::nullopt,
@@ -48,8 +48,9 @@ const Registration kBackward("loraLinearBackward", [](const Arguments& a) -> Nap
                       .wants_a = a.boolean(i + 8, "wantsA"),
                       .wants_b = a.boolean(i + 9, "wantsB")});
   }
-  const auto gradients = ops::lora_linear_backward(a.tensor(0, "x"), layers, a.boolean(2, "wantsX"),
-                                                   a.products(1, "products"));
+  const auto gradients =
+      ops::lora_linear_backward(a.optional_tensor(0, "x"), a.shape(1, "shape"), layers,
+                                a.boolean(3, "wantsX"), a.products(2, "products"));
   const auto result = Napi::Array::New(a.env(), 1 + 2 * gradients.paths.size());
   result.Set(0U, a.wrap(gradients.x));
   for (uint32_t i = 0; i < gradients.paths.size(); ++i) {

@@ -157,7 +157,7 @@ TEST_CASE("the gradients of loraLinear are finite differences of the double-prec
                                .layer = tensors[i],
                                .hidden = outputs[i].hidden});
             }
-            const auto gradients = ops::lora_linear_backward(input, parts, true);
+            const auto gradients = ops::lora_linear_backward(input, input.shape(), parts, true);
             Values dx(t * uk);
             for (size_t i = 0; i < layers.size(); ++i) {
               const Layer& layer = layers[i];
@@ -210,13 +210,13 @@ TEST_CASE("several projections give what separate ones give, and the same bits e
                            .layer = layers[i],
                            .hidden = together[i].hidden});
           const auto separate =
-              download(*ops::lora_linear_backward(x, {parts[i]}, true, products).x);
+              download(*ops::lora_linear_backward(x, x.shape(), {parts[i]}, true, products).x);
           for (size_t j = 0; j < dx.size(); ++j) dx[j] += separate[j];
         }
-        const auto both = ops::lora_linear_backward(x, parts, true, products);
+        const auto both = ops::lora_linear_backward(x, x.shape(), parts, true, products);
         CHECK(normalised_error(download(*both.x), dx) < 1e-11);
         CHECK(download(*both.x) ==
-              download(*ops::lora_linear_backward(x, parts, true, products).x));
+              download(*ops::lora_linear_backward(x, x.shape(), parts, true, products).x));
         CHECK(!both.paths[1].a.has_value());
       }
     }
@@ -232,15 +232,21 @@ TEST_CASE("loraLinear computes only the gradients that are wanted, and zeros wit
   ops::LoraLayerGradient part{.gradient = upload(device, random_values(36, 2), {3, 12}),
                               .layer = tensors,
                               .hidden = outputs[0].hidden};
-  const auto all = ops::lora_linear_backward(x, {part}, true);
+  const auto all = ops::lora_linear_backward(x, x.shape(), {part}, true);
   part.wants_b = false;
-  const auto some = ops::lora_linear_backward(x, {part}, false);
+  const auto some = ops::lora_linear_backward(x, x.shape(), {part}, false);
   CHECK(!some.x.has_value());
   CHECK(!some.paths[0].b.has_value());
   CHECK(download(*some.paths[0].a) == download(*all.paths[0].a));
+  part.wants_a = false;
+  const auto without = ops::lora_linear_backward(std::nullopt, x.shape(), {part}, true);
+  CHECK(download(*without.x) == download(*all.x));
+  part.wants_a = true;
+  CHECK_THROWS_WITH_AS(ops::lora_linear_backward(std::nullopt, x.shape(), {part}, true),
+                       "x: expected a tensor, got none", Error);
   part.wants_b = true;
   part.gradient.reset();
-  const auto none = ops::lora_linear_backward(x, {part}, true);
+  const auto none = ops::lora_linear_backward(x, x.shape(), {part}, true);
   CHECK(download(*none.x) == std::vector<float>(60));
   CHECK(download(*none.paths[0].a) == std::vector<float>(80));
   CHECK(download(*none.paths[0].b) == std::vector<float>(48));
@@ -285,7 +291,8 @@ TEST_CASE("loraLinear names the argument that does not fit") {
     CHECK_THROWS_AS(ops::lora_linear(x, {layer}), Error);
   }
   CHECK_THROWS_AS(
-      ops::lora_linear_backward(x, {{.gradient = x, .layer = good, .hidden = {}}}, true), Error);
+      ops::lora_linear_backward(x, x.shape(), {{.gradient = x, .layer = good, .hidden = {}}}, true),
+      Error);
 }
 
 }  // namespace
