@@ -1,7 +1,7 @@
 /**
  * The public surface of espalier: verbs that work on model directories (`prune`, `evaluate`,
- * `evaluateTask`, `inspect`, `doctor`), a model to run (`loadModel`), and the tensors and operations
- * they are made of.
+ * `evaluateTask`, `evaluateClassifier`, `finetune`, `mergeAdapter`, `inspect`, `doctor`), models to run
+ * and to train (`loadModel`, `loadClassifier`), and the tensors and operations they are made of.
  */
 export { ERROR_CODES, type ErrorCode, EspalierError } from './common/errors.js';
 export type { LongOperationOptions, ProgressEvent } from './common/events.js';
@@ -27,18 +27,28 @@ export {
   type SavedTensor,
   writeAdapter,
 } from './formats/peft-adapter.js';
-export type { Decoder } from './models/decoder.js';
+export type { Classifier, ClassifyOptions } from './models/classifier.js';
+export { adapterFileOf, adapterSetFrom, createAdapterSet } from './models/create-adapter-set.js';
+export type { Decoder, LossOptions } from './models/decoder.js';
 export { type Inspection, type InspectOptions, inspect } from './models/inspect.js';
+export { type LoadClassifierOptions, loadClassifier } from './models/load-classifier.js';
 export { type LoadModelOptions, loadModel } from './models/load-model.js';
+export { PrefixCache } from './models/prefix-cache.js';
+export type { InputIds, TokenBatch, TokenBatchOptions } from './models/token-batch.js';
 export type { CudaProbe } from './native/cuda-probe.js';
 export { type DoctorProblem, type DoctorReport, doctor } from './native/doctor.js';
 export { setThreads } from './native/threads.js';
 export type { DType, Shape, TypedArray } from './native/types.js';
 export { AdamW, type AdamWOptions } from './nn/adamw.js';
+export { AdapterSet } from './nn/adapter-set.js';
 export { clipGradNorm } from './nn/clip-grad-norm.js';
 export { type LrScheduleKind, type LrScheduleOptions, lrSchedule } from './nn/lr-schedule.js';
+export { LoraAdapter, type LoraOptions } from './nn/lora-adapter.js';
+export { noGrad } from './nn/no-grad.js';
 export type { Optimizer } from './nn/optimizer.js';
 export type { NamedParameter, OptimizerParameters, ParameterGroup } from './nn/parameter-groups.js';
+export { Parameter } from './nn/parameter.js';
+export { recompute } from './nn/recompute.js';
 export { SGD, type SgdOptions } from './nn/sgd.js';
 export * as ops from './ops/index.js';
 export { prune } from './systems/comp/prune.js';
@@ -54,3 +64,11 @@ export {
   type TaskEvaluation,
 } from './training/evaluate-task.js';
 export { type MergeOptions, type MergeResult, mergeAdapter } from './training/merge-adapter.js';
+export {
+  type ClassifierEvaluation,
+  type EvaluateClassifierOptions,
+  evaluateClassifier,
+} from './training/evaluate-classifier.js';
+export { type FinetuneResult, finetune } from './training/finetune.js';
+export type { FinetuneOptions, FinetuneTask } from './training/finetune-options.js';
+export { type StepResult, Trainer, type TrainerOptions } from './training/trainer.js';

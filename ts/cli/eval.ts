@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import { TASK_NAMES, type TaskName } from '../data/tasks/tasks.js';
 import { type Evaluation, evaluate } from '../training/evaluate.js';
+import { type ClassifierEvaluation, evaluateClassifier } from '../training/evaluate-classifier.js';
 import { evaluateTask, type TaskEvaluation } from '../training/evaluate-task.js';
 import { addCommonFlags, type CommonFlags } from './common-flags.js';
 import { bytes, duration, percent, significant, whole } from './figures.js';
@@ -15,8 +16,9 @@ interface EvalFlags extends CommonFlags {
   stride?: number;
   maxWindows?: number;
   batch?: number;
-  task?: TaskName;
+  task?: TaskName | 'classify';
   data?: string;
+  adapter?: string;
   labels?: string;
   limit?: number;
   maxMemory?: number;
@@ -28,6 +30,7 @@ Examples:
   espalier eval ./model --text book.txt --window 512 --stride 256 --max-memory 2GB
   espalier eval ./model --text book.txt --json | jq .perplexity
   espalier eval ./model --task arc_easy --data ARC-Easy-Test.jsonl
+  espalier eval ./bert --adapter ./adapter --task classify --data dev.tsv
   espalier eval ./model --task piqa --data valid.jsonl --labels valid-labels.lst --limit 500
 `;
 
@@ -64,10 +67,16 @@ export function addEval(program: Command, run: RunVerb): void {
         .argParser(integer(1))
         .conflicts(benchmark),
     )
-    .addOption(new Option('--task <name>', 'benchmark to measure on').choices(TASK_NAMES))
+    .addOption(
+      new Option('--task <name>', 'benchmark to measure on, or classify').choices([
+        ...TASK_NAMES,
+        'classify',
+      ]),
+    )
     .option('--data <file>', 'questions of the task, in the file that is published')
     .option('--labels <file>', 'their labels, for piqa (default: NAME-labels.lst beside them)')
     .option('--limit <n>', 'ask only the first questions', integer(1))
+    .option('--adapter <dir>', 'PEFT directory whose adapter is put in force')
     .option('--max-memory <size>', 'evaluate layer by layer beyond this, such as 2GB', byteCount)
     .addHelpText('after', EXAMPLES)
     .action((model: string, flags: EvalFlags) => {
@@ -76,13 +85,19 @@ export function addEval(program: Command, run: RunVerb): void {
       if (task === undefined) return command.error('error: --text FILE or --task NAME is missing');
       if (data === undefined)
         return command.error(`error: --data FILE is missing for --task ${task}`);
+      if (task === 'classify') return runClassify(run, model, data, flags);
+      if (flags.adapter !== undefined) {
+        return command.error(
+          `error: --adapter is not supported with --task ${task}; merge it first`,
+        );
+      }
       return runTask(run, model, task, data, flags);
     });
   addCommonFlags(command);
 }
 
 function runText(run: RunVerb, model: string, text: string, flags: EvalFlags): Promise<void> {
-  const { device, dtype, window, stride, maxWindows, batch, maxMemory } = flags;
+  const { device, dtype, window, stride, maxWindows, batch, maxMemory, adapter } = flags;
   return run(flags, {
     computes: true,
     work: (long) =>
@@ -95,9 +110,27 @@ function runText(run: RunVerb, model: string, text: string, flags: EvalFlags): P
         ...(stride === undefined ? {} : { stride }),
         ...(maxWindows === undefined ? {} : { maxWindows }),
         ...(batch === undefined ? {} : { batch }),
+        ...(adapter === undefined ? {} : { adapter }),
         ...(maxMemory === undefined ? {} : { maxMemory }),
       }),
     text: evaluationText,
+  });
+}
+
+function runClassify(run: RunVerb, model: string, data: string, flags: EvalFlags): Promise<void> {
+  const { device, dtype, adapter, limit } = flags;
+  return run(flags, {
+    computes: true,
+    work: (long) =>
+      evaluateClassifier(model, {
+        ...long,
+        device,
+        data: data.split(','),
+        ...(dtype === 'stored' ? {} : { dtype }),
+        ...(adapter === undefined ? {} : { adapter }),
+        ...(limit === undefined ? {} : { limit }),
+      }),
+    text: classifierText,
   });
 }
 
@@ -159,6 +192,26 @@ export function taskText(result: TaskEvaluation, style: Style): string {
         : ([['acc_norm', style.bold(share(accNorm, accNormStderr))]] as const)),
       ['questions', `${whole(result.questions)} with ${whole(result.choices)} choices`],
       ...cost(result),
+    ],
+    style,
+  );
+}
+
+/** The result of a classifier as a table for people. */
+export function classifierText(result: ClassifierEvaluation, style: Style): string {
+  const { accuracy, accuracyStderr, macroF1, labels, confusion, samples } = result;
+  const rows = confusion.map(
+    (row, i) =>
+      [`is ${labels[i]}`, row.map((n, j) => `${whole(n)} ${labels[j]}`).join(', ')] as const,
+  );
+  const shown = Number.isFinite(accuracyStderr) ? ` ± ${percent(accuracyStderr)}` : '';
+  return pairs(
+    [
+      ['accuracy', style.bold(`${percent(accuracy)}${shown}`)],
+      ['macro F1', percent(macroF1)],
+      ['samples', whole(samples)],
+      ...(labels.length <= 12 ? rows : []),
+      ['speed', `${whole(result.samplesPerSecond)} samples/s, ${duration(result.seconds)} in all`],
     ],
     style,
   );

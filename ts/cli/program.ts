@@ -3,6 +3,7 @@ import { packageVersion } from '../common/environment.js';
 import { addDoctor } from './doctor.js';
 import { addEval } from './eval.js';
 import { EXIT, type ExitCode } from './exit-code.js';
+import { addFinetune } from './finetune.js';
 import { addInspect } from './inspect.js';
 import { addMerge } from './merge.js';
 import { addPrune } from './prune.js';
@@ -14,6 +15,7 @@ Examples:
   espalier doctor
   espalier prune ./model --output ./pruned --ratio 0.2 --calibration text.txt
   espalier eval ./pruned --text other.txt
+  espalier finetune ./model --data text.txt --output ./adapter
   espalier merge ./model ./adapter --output ./merged
   espalier inspect ./pruned --tensors
 
@@ -42,7 +44,7 @@ export async function main(
 function buildProgram(run: RunVerb, { out, err }: Screens): Command {
   const style = styleFor(err.colour);
   const program = new Command('espalier')
-    .description('Prune and measure language models on this machine.')
+    .description('Prune, fine-tune and measure language models on this machine.')
     .usage('<verb> [options]')
     .version(packageVersion(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
@@ -69,6 +71,7 @@ function buildProgram(run: RunVerb, { out, err }: Screens): Command {
   program.commandsGroup('Verbs:').helpCommand('help [verb]', 'print the help of a verb');
   addPrune(program, run);
   addEval(program, run);
+  addFinetune(program, run);
   addMerge(program, run);
   addInspect(program, run);
   addDoctor(program, run);

@@ -2,6 +2,7 @@ import { EspalierError } from '../common/errors.js';
 import type { EncoderConfig } from '../formats/encoder-config.js';
 import type { ModelConfig } from '../formats/model-config.js';
 import type { AdapterSet } from '../nn/adapter-set.js';
+import { noGrad } from '../nn/no-grad.js';
 import type { Parameter } from '../nn/parameter.js';
 import { dropout } from '../ops/dropout.js';
 import { linear } from '../ops/linear.js';
@@ -11,6 +12,7 @@ import { selectToken } from '../ops/select-token.js';
 import { softmaxCrossEntropy } from '../ops/softmax-cross-entropy.js';
 import { tanh } from '../ops/tanh.js';
 import { scope } from '../tensor/scope.js';
+import { settle } from '../tensor/settle.js';
 import { Tensor } from '../tensor/tensor.js';
 import { type ClassifierHead, classifierHead } from './classifier-head.js';
 import { Decoder, type LossOptions } from './decoder.js';
@@ -44,6 +46,7 @@ export class Classifier {
   readonly labels: readonly string[];
   readonly #head: ClassifierHead;
   readonly #headTensors: ReadonlyMap<string, Tensor>;
+  #adopted: AdapterSet | undefined;
   #adapter: AdapterSet | undefined;
   #attached: AttachedAdapters | undefined;
   #own: ReadonlyMap<string, Parameter> | undefined;
@@ -102,6 +105,12 @@ export class Classifier {
     }
     this.#attached = set === undefined ? undefined : attachAdapters(this.linears, set);
     this.#adapter = set;
+  }
+
+  /** Puts an adapter set in force and takes it over: `dispose()` frees it with the model. */
+  adopt(set: AdapterSet): void {
+    this.adapter = set;
+    this.#adopted = set;
   }
 
   /**
@@ -163,8 +172,31 @@ export class Classifier {
     );
   }
 
+  /**
+   * The class with the highest score for each sequence of a batch.
+   * @throws EspalierError as {@link forward}, and `ABORTED`
+   */
+  async classify(
+    inputIds: InputIds,
+    options: ClassifyOptions = {},
+    signal?: AbortSignal,
+  ): Promise<number[]> {
+    const logits = noGrad(() => this.forward(inputIds, options));
+    try {
+      const scores = await settle(logits, signal);
+      const classes = this.labels.length;
+      return Array.from({ length: scores.length / classes }, (_, row) => {
+        const own = scores.subarray(row * classes, (row + 1) * classes) as Float32Array;
+        return own.indexOf(Math.max(...own));
+      });
+    } finally {
+      logits.dispose();
+    }
+  }
+
   /** Frees trunk and head. Idempotent. */
   dispose(): void {
+    this.#adopted?.dispose();
     for (const parameter of this.#own?.values() ?? []) parameter.dispose();
     for (const tensor of this.#headTensors.values()) tensor.dispose();
     this.trunk.dispose();

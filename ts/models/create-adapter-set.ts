@@ -60,6 +60,21 @@ export function createAdapterSet(
  * @throws EspalierError `CONFIG` or `SHAPE` when they belong to another base
  */
 export function adapterSetFrom(model: AdaptableModel, file: AdapterFile): AdapterSet {
+  const set = adapterSetOf(file);
+  try {
+    // Attaching checks names and shapes.
+    const before = model.adapter;
+    model.adapter = set;
+    model.adapter = before;
+  } catch (error) {
+    set.dispose();
+    throw error;
+  }
+  return set;
+}
+
+/** The adapters of a PEFT directory; whether they fit a model is seen when they are attached. */
+export function adapterSetOf(file: AdapterFile): AdapterSet {
   const adapters = new Map<string, LoraAdapter>();
   for (const [path, module] of file.modules) {
     const { a, b, rank, alpha, inFeatures, outFeatures } = module;
@@ -76,17 +91,7 @@ export function adapterSetFrom(model: AdaptableModel, file: AdapterFile): Adapte
   for (const [name, { shape, data }] of file.modulesToSave) {
     saved.set(name, new Parameter(Tensor.from(data, shape)));
   }
-  const set = new AdapterSet(adapters, saved);
-  try {
-    // Attaching checks names and shapes.
-    const before = model.adapter;
-    model.adapter = set;
-    model.adapter = before;
-  } catch (error) {
-    set.dispose();
-    throw error;
-  }
-  return set;
+  return new AdapterSet(adapters, saved);
 }
 
 /** Copies the adapters out of native memory, as they are written to a PEFT directory. */

@@ -20,12 +20,14 @@ import { type AttachedAdapters, attachAdapters, type ForwardContext } from './fo
 import { type LayerForwardOptions, layerForward } from './layer-forward.js';
 import {
   disposeLayer,
+  layerLinears,
   type LayerWeights,
   type LinearWeights,
   namedLayerLinears,
   namedLayerTensors,
 } from './layer-weights.js';
 import { disposeOuter, namedOuterTensors, type OuterWeights } from './outer-weights.js';
+import type { PrefixCache } from './prefix-cache.js';
 import { ropeFrequencies } from './rope-frequencies.js';
 import {
   type InputIds,
@@ -67,7 +69,10 @@ export class Decoder {
   readonly layers: readonly LayerWeights[];
   /** The linear layers that adapters can change, by module path. */
   readonly linears: ReadonlyMap<string, LinearWeights>;
+  /** Keeps what the layers below the lowest adapter give; stays its owner's. Default none. */
+  prefixCache: PrefixCache | undefined;
   readonly #frequencies: Tensor;
+  #adopted: AdapterSet | undefined;
   #adapter: AdapterSet | undefined;
   #attached: AttachedAdapters | undefined;
   #own: ReadonlyMap<string, Parameter> | undefined;
@@ -87,14 +92,7 @@ export class Decoder {
     this.outer = outer;
     this.layers = layers;
     this.#frequencies = Tensor.from(frequencies);
-    this.linears = new Map(
-      layers.flatMap((layer, i) =>
-        [...namedLayerLinears(layer)].map(([name, linear]): [string, LinearWeights] => [
-          layerTensorName(i, name),
-          linear,
-        ]),
-      ),
-    );
+    this.linears = new Map(layers.flatMap(layerLinears));
   }
 
   /** The adapter set in force, which stays its owner's. */
@@ -109,6 +107,12 @@ export class Decoder {
   set adapter(set: AdapterSet | undefined) {
     this.#attached = set === undefined ? undefined : attachAdapters(this.linears, set);
     this.#adapter = set;
+  }
+
+  /** Puts an adapter set in force and takes it over: `dispose()` frees it with the model. */
+  adopt(set: AdapterSet): void {
+    this.adapter = set;
+    this.#adopted = set;
   }
 
   /**
@@ -256,6 +260,7 @@ export class Decoder {
     if (this.#disposed) return;
     this.#disposed = true;
     this.#frequencies.dispose();
+    this.#adopted?.dispose();
     for (const parameter of this.#own?.values() ?? []) parameter.dispose();
     disposeOuter(this.outer);
     for (const layer of this.layers) disposeLayer(layer);
@@ -287,16 +292,41 @@ export class Decoder {
    * @returns f32 [batch, sequence, hidden]
    */
   stream(batch: TokenBatch, context: ForwardContext): Tensor {
-    const { inputIds, sequence, attentionMask } = batch;
-    const ids = Tensor.from(inputIds, [batch.batch, sequence]);
-    if (attentionMask === undefined || !hidesKeys(attentionMask, sequence)) {
-      return this.hiddenStates(ids, { context });
-    }
-    const keyMask = Tensor.from(attentionMask, [batch.batch, sequence]);
-    return this.hiddenStates(ids, { context: { ...context, keyMask } });
+    return scope(() => {
+      const depth = this.prefixCache === undefined ? 0 : this.#frozenDepth();
+      if (this.prefixCache === undefined || depth === 0) {
+        return this.hiddenStates(idsOf(batch), { context: masked(batch, context) });
+      }
+      const x = this.prefixCache.stream(batch, depth, (missing) =>
+        noGrad(() => {
+          const entering = embedding(idsOf(missing), this.outer.embedding);
+          return this.throughLayers(entering, 0, depth, { context: masked(missing, {}) });
+        }),
+      );
+      const options = { context: masked(batch, context) };
+      return this.throughLayers(x, depth, this.layers.length, options);
+    });
+  }
+
+  /** How many layers from the bottom are neither trained nor adapted. */
+  #frozenDepth(): number {
+    if (this.#own !== undefined) return 0;
+    const adapted = this.layers.findIndex((layer) =>
+      [...namedLayerLinears(layer).values()].some((linear) => this.#attached?.has(linear)),
+    );
+    return adapted === -1 ? this.layers.length : adapted;
   }
 }
 
+function idsOf({ inputIds, batch, sequence }: TokenBatch): Tensor {
+  return Tensor.from(inputIds, [batch, sequence]);
+}
+
+/** A context that hides the padding of a batch, where a causal model could see it. */
+function masked({ attentionMask, batch, sequence }: TokenBatch, context: ForwardContext) {
+  if (attentionMask === undefined || !hidesKeys(attentionMask, sequence)) return context;
+  return { ...context, keyMask: Tensor.from(attentionMask, [batch, sequence]) };
+}
 /** The tokens themselves as labels, -100 where there is padding. */
 function unpadded({ inputIds, attentionMask }: TokenBatch): Int32Array {
   return attentionMask === undefined

@@ -71,9 +71,13 @@ export class Encoder {
     return scope(() => {
       const names = encoderOuterNames(this.config);
       const shape = [batch.batch, batch.sequence];
-      const look = (name: string, ids: Int32Array) =>
-        embedding(Tensor.from(ids, shape), this.#tensor(`${name}.weight`));
-      let x = add(look(names.words, batch.inputIds), look(names.positions, this.#positions(batch)));
+      const { family, padTokenId } = this.config;
+      const look = (name: string, ids: Int32Array, paddingIndex = -1) =>
+        embedding(Tensor.from(ids, shape), this.#tensor(`${name}.weight`), { paddingIndex });
+      // transformers never trains the rows of padding.
+      const words = look(names.words, batch.inputIds, padTokenId);
+      const unused = family === 'roberta' ? padTokenId : -1;
+      let x = add(words, look(names.positions, this.#positions(batch), unused));
       if (names.types !== undefined) {
         const types = batch.typeIds ?? new Int32Array(batch.inputIds.length);
         x = add(x, look(names.types, Int32Array.from(types)));

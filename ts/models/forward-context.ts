@@ -1,6 +1,6 @@
 import { EspalierError } from '../common/errors.js';
 import { deriveSeed } from '../common/random.js';
-import type { AdapterSet } from '../nn/adapter-set.js';
+import { AdapterSet } from '../nn/adapter-set.js';
 import type { LoraAdapter } from '../nn/lora-adapter.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { LinearWeights } from './layer-weights.js';
@@ -55,4 +55,20 @@ export function attachAdapters(
     attached.set(linear, { adapter, place: attached.size });
   }
   return attached;
+}
+
+/**
+ * The context of one layer with its part of an adapter set, for models that are computed layer by
+ * layer.
+ * @param linears the linear layers of that layer by module path
+ * @throws EspalierError `SHAPE` for an adapter of another width
+ */
+export function layerContext(
+  linears: Iterable<[string, LinearWeights]>,
+  set: AdapterSet | undefined,
+): ForwardContext {
+  if (set === undefined) return {};
+  const known = new Map(linears);
+  const own = new Map([...set.adapters].filter(([path]) => known.has(path)));
+  return { adapters: attachAdapters(known, new AdapterSet(own)) };
 }

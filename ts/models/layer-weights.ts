@@ -130,6 +130,14 @@ export function namedLayerLinears(layer: LayerWeights): Map<string, LinearWeight
   ]);
 }
 
+/** The linear layers of layer `index` by their module path in a checkpoint. */
+export function layerLinears(layer: LayerWeights, index: number): [string, LinearWeights][] {
+  return [...namedLayerLinears(layer)].map(([name, linear]) => [
+    layerTensorName(index, name),
+    linear,
+  ]);
+}
+
 /** Disposes the tensors of a layer; mapped ones give their pages back. */
 export function disposeLayer(layer: LayerWeights): void {
   for (const tensor of namedLayerTensors(layer).values()) tensor.dispose();

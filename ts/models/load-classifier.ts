@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { EspalierError } from '../common/errors.js';
 import { deriveSeed, Random } from '../common/random.js';
@@ -22,6 +23,7 @@ import { encoderPrefix, encoderTensors } from './encoder-names.js';
 import { loadLayer, loadWeight, type WeightDType } from './layer-weights.js';
 import { loadOuter } from './outer-weights.js';
 import { StoredWeights } from './stored-weights.js';
+import { withAdapter } from './with-adapter.js';
 
 /** Options of {@link loadClassifier}. */
 export interface LoadClassifierOptions {
@@ -35,6 +37,8 @@ export interface LoadClassifierOptions {
   labels?: readonly string[];
   /** Hold every weight as an f32 copy that can be trained; default false. */
   trainable?: boolean;
+  /** A PEFT directory whose adapter is put in force; the config.json in it names the classes. */
+  adapter?: string;
   /** Seed of a head that the checkpoint does not have; default 0. */
   seed?: number;
 }
@@ -50,6 +54,22 @@ export async function loadClassifier(
   directory: string,
   options: LoadClassifierOptions = {},
 ): Promise<Classifier> {
+  const { adapter } = options;
+  const known = adapter === undefined ? undefined : await adapterLabels(adapter);
+  const model = await loadBase(directory, {
+    ...options,
+    ...(known !== undefined && options.labels === undefined && { labels: known }),
+  });
+  return withAdapter(model, adapter);
+}
+
+/** The classes that the config.json beside an adapter names. */
+async function adapterLabels(adapter: string): Promise<readonly string[] | undefined> {
+  const path = join(adapter, MODEL_CONFIG_FILE);
+  return existsSync(path) ? readLabelNames(await readJsonFile(path)) : undefined;
+}
+
+async function loadBase(directory: string, options: LoadClassifierOptions): Promise<Classifier> {
   const { device = 'auto', dtype = 'auto', trainable = false, seed = 0 } = options;
   resolveDevice(device);
   const held = trainable ? 'parameter' : dtype;

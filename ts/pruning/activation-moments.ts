@@ -1,7 +1,7 @@
 import { columnMoments } from '../ops/column-moments.js';
 import { keep } from '../tensor/scope.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { settle } from './settle.js';
+import { settle } from '../tensor/settle.js';
 
 /** Mean and spread of every column of activations, accumulated row block by row block. */
 export class ActivationMoments {

@@ -4,7 +4,7 @@ import { sumColumns } from '../ops/sum-columns.js';
 import { sumRows } from '../ops/sum-rows.js';
 import { scope } from '../tensor/scope.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { settle } from './settle.js';
+import { settle } from '../tensor/settle.js';
 import type { ScoreInputs } from './score-inputs.js';
 
 /** `magnitude`: L2 norm of all weights that a unit owns, in the producers and the consumer. */

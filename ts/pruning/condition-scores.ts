@@ -10,7 +10,7 @@ import { Tensor } from '../tensor/tensor.js';
 import { maskGram } from './mask-tuning.js';
 import type { ScoreInputs } from './score-inputs.js';
 import type { ConditionMetric } from './score-metrics.js';
-import { settle } from './settle.js';
+import { settle } from '../tensor/settle.js';
 
 /** Condition numbers beyond this many columns come from Lanczos iterations. */
 const EXACT_LIMIT = 2048;

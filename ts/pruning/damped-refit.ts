@@ -8,7 +8,7 @@ import { squaredError } from '../ops/squared-error.js';
 import { keep, scope } from '../tensor/scope.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { HeldOutRows, RegressionStatistics } from './regression-statistics.js';
-import { settled, settleNumber } from './settle.js';
+import { settled, settleNumber } from '../tensor/settle.js';
 
 /** How weights are re-solved. */
 export interface RefitOptions {

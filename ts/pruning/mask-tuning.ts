@@ -10,7 +10,7 @@ import { keep, scope } from '../tensor/scope.js';
 import { Tensor } from '../tensor/tensor.js';
 import { asStored, heldOutError, ignoreNumeric } from './damped-refit.js';
 import type { RegressionStatistics } from './regression-statistics.js';
-import { settle } from './settle.js';
+import { settle } from '../tensor/settle.js';
 
 /** How mask values are tuned. */
 export interface MaskOptions {

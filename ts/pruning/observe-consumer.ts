@@ -12,7 +12,7 @@ import { flatRows, withoutBias } from './flat-rows.js';
 import type { LayerBlock } from './layer-block.js';
 import { RegressionStatistics } from './regression-statistics.js';
 import { needsGram, needsMoments } from './score-metrics.js';
-import { settled } from './settle.js';
+import { settled } from '../tensor/settle.js';
 import { streamFactors } from './stream-factors.js';
 
 /** The student's inputs of the consumer and, with `targets`, what the consumer shall give. */

@@ -10,7 +10,7 @@ import { fileSource, type TensorSource } from '../formats/tensor-source.js';
 import { writeJsonFile } from '../formats/write-json-file.js';
 import { layerTensorName, layerTensors } from '../models/decoder-tensors.js';
 import { type LayerWeights, namedLayerTensors } from '../models/layer-weights.js';
-import { tensorSource } from './tensor-bytes.js';
+import { tensorSource } from '../models/tensor-source.js';
 
 /** A layer that is finished: its widths, and whatever its maker wants to know of it later. */
 export interface FinishedLayer {

@@ -13,7 +13,7 @@ import { recoverConsumer } from './recover-consumer.js';
 import { RegressionStatistics } from './regression-statistics.js';
 import { needsGram } from './score-metrics.js';
 import { narrow, type Selection, selectUnits } from './select-units.js';
-import { settled } from './settle.js';
+import { settled } from '../tensor/settle.js';
 import { sliceBlock } from './slice-block.js';
 import { unitScores } from './unit-scores.js';
 

@@ -1,6 +1,6 @@
 import { leaveGroupOut } from '../ops/leave-group-out.js';
 import type { ScoreInputs } from './score-inputs.js';
-import { settle } from './settle.js';
+import { settle } from '../tensor/settle.js';
 
 /**
  * `reconstruction`: tr(W_g ([(G + λI)⁻¹]_gg)⁻¹ W_gᵀ), the squared error that is left when a unit's

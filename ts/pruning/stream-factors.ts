@@ -2,7 +2,7 @@ import { multiply } from '../ops/multiply.js';
 import { sumColumns } from '../ops/sum-columns.js';
 import { scope } from '../tensor/scope.js';
 import { Tensor } from '../tensor/tensor.js';
-import { settle } from './settle.js';
+import { settle } from '../tensor/settle.js';
 
 /**
  * 1 / rms of every position of a residual stream: an error at a position counts for what follows in

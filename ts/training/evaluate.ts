@@ -6,7 +6,11 @@ import { parseBytes } from '../common/parse-bytes.js';
 import { checkWindowOptions, cutWindows } from '../data/text-windows.js';
 import { Tokenizer } from '../data/tokenizer.js';
 import type { ModelConfig } from '../formats/model-config.js';
+import { readAdapter } from '../formats/peft-adapter.js';
 import { Checkpoint } from '../models/checkpoint.js';
+import { adapterSetOf } from '../models/create-adapter-set.js';
+import { decoderTensors } from '../models/decoder-tensors.js';
+import type { AdapterSet } from '../nn/adapter-set.js';
 import { resolveDevice } from '../native/resolve-device.js';
 import { checkTokenIds } from './check-token-ids.js';
 import { checkPlanOptions, planEvaluation } from './evaluation-plan.js';
@@ -37,6 +41,8 @@ export interface EvaluateOptions extends LongOperationOptions {
    * sums in f32, where the processor is faster at it.
    */
   dtype?: 'auto' | 'f32' | 'bf16' | 'stored';
+  /** A PEFT directory whose adapter is put in force; default none. */
+  adapter?: string;
 }
 
 /** What {@link evaluate} measures. */
@@ -82,6 +88,10 @@ export async function evaluate(directory: string, options: EvaluateOptions): Pro
   checkWindowOptions({ ...options, window });
   checkPlanOptions(options);
   const checkpoint = await Checkpoint.open(directory);
+  const adapter = await openAdapter(checkpoint, options.adapter).catch((error) => {
+    checkpoint.close();
+    throw error;
+  });
   try {
     const { config } = checkpoint;
     checkWindow(window, config);
@@ -91,7 +101,7 @@ export async function evaluate(directory: string, options: EvaluateOptions): Pro
     const windows = cutWindows(ids, { ...options, window });
     const plan = planEvaluation(checkpoint, windows, { ...options, maxMemory });
     const start = performance.now();
-    const means = await windowLosses(checkpoint, windows, plan, { signal, onProgress });
+    const means = await windowLosses(checkpoint, windows, plan, { adapter, signal, onProgress });
     const seconds = (performance.now() - start) / 1000;
     throwIfAborted(signal, 'evaluate');
     const nll = means.reduce((sum, mean) => sum + mean, 0) / means.length;
@@ -112,8 +122,30 @@ export async function evaluate(directory: string, options: EvaluateOptions): Pro
       version: packageVersion(),
     };
   } finally {
+    adapter?.dispose();
     checkpoint.close();
   }
+}
+
+/** An adapter all of whose modules the model has. */
+async function openAdapter(
+  { config }: Checkpoint,
+  directory: string | undefined,
+): Promise<AdapterSet | undefined> {
+  if (directory === undefined) return undefined;
+  const file = await readAdapter(directory);
+  const shapes = new Map(decoderTensors(config).map(({ name, shape }) => [name, shape]));
+  for (const [path, { inFeatures, outFeatures }] of file.modules) {
+    const shape = shapes.get(`${path}.weight`);
+    if (shape?.join() === [outFeatures, inFeatures].join()) continue;
+    const has = shape === undefined ? 'which the model does not have' : `but it is [${shape}]`;
+    throw new EspalierError(
+      'CONFIG',
+      `${directory} adapts ${path} of [${outFeatures}, ${inFeatures}], ${has}`,
+      { remedy: 'use the adapter with the base model it was trained on' },
+    );
+  }
+  return adapterSetOf(file);
 }
 
 function checkWindow(window: number, { maxPositionEmbeddings }: ModelConfig): void {

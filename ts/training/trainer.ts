@@ -1,4 +1,4 @@
-import { abortError, breathe } from '../common/abort.js';
+import { breathe } from '../common/abort.js';
 import { EspalierError } from '../common/errors.js';
 import { deriveSeed } from '../common/random.js';
 import type { LossOptions } from '../models/decoder.js';
@@ -7,6 +7,7 @@ import { clipGradNorm } from '../nn/clip-grad-norm.js';
 import type { Optimizer } from '../nn/optimizer.js';
 import type { Parameter } from '../nn/parameter.js';
 import { scope } from '../tensor/scope.js';
+import { settle, settleNumber } from '../tensor/settle.js';
 import { Tensor } from '../tensor/tensor.js';
 
 /** A model that can be trained: one that `loadModel` or `loadClassifier` gives. */
@@ -97,16 +98,16 @@ export class Trainer {
         await breathe(signal, 'training');
         losses.push(this.#walk(batch, i, (counts[i] as number) / Math.max(1, targets)));
         // One batch is computed while the next is being queued, no more.
-        if (i > 0) await settled(losses[i - 1] as Tensor, signal);
+        if (i > 0) await settle(losses[i - 1] as Tensor, signal);
       }
       const learningRate = schedule(this.#step);
       optimizer.lr = learningRate;
       norm = clipGradNorm(this.#parameters(), maxGradNorm > 0 ? maxGradNorm : Infinity);
       optimizer.step(norm);
-      const read = await Promise.all(losses.map((loss) => settled(loss, signal)));
-      const [gradNorm] = await settled(norm, signal);
+      const read = await Promise.all(losses.map((loss) => settleNumber(loss, signal)));
+      const gradNorm = await settleNumber(norm, signal);
       const loss = read.reduce(
-        (sum, [value], i) => sum + ((value as number) * (counts[i] as number)) / targets,
+        (sum, value, i) => sum + (value * (counts[i] as number)) / Math.max(1, targets),
         0,
       );
       const skipped = !Number.isFinite(gradNorm);
@@ -123,7 +124,7 @@ export class Trainer {
       return {
         step: this.#step,
         loss,
-        gradNorm: gradNorm as number,
+        gradNorm,
         learningRate,
         tokens,
         skipped,
@@ -151,26 +152,14 @@ export class Trainer {
   }
 }
 
-/** Reads a tensor, giving up at once when the signal fires; the stream drains in the background. */
-async function settled(tensor: Tensor, signal: AbortSignal | undefined): Promise<number[]> {
-  const read = tensor.read().then((values) => Array.from(values as Float32Array, Number));
-  if (signal === undefined) return read;
-  let abort: () => void = () => {};
-  const aborted = new Promise<never>((_, reject) => {
-    abort = () => reject(abortError(signal, 'training'));
-    signal.addEventListener('abort', abort, { once: true });
-    if (signal.aborted) abort();
-  });
-  try {
-    return await Promise.race([read, aborted]);
-  } finally {
-    signal.removeEventListener('abort', abort);
-    read.catch(() => {});
-  }
-}
-
 /** How many positions or sequences of a batch have a label. */
-function targetCount({ labels, inputIds, attentionMask, batch, sequence }: TokenBatch): number {
+export function targetCount({
+  labels,
+  inputIds,
+  attentionMask,
+  batch,
+  sequence,
+}: TokenBatch): number {
   const counted = (array: Int32Array) => array.reduce((n, label) => n + Number(label !== -100), 0);
   if (labels !== undefined && labels.length === batch) return counted(labels);
   // A language model predicts no first token.

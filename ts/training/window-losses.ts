@@ -3,11 +3,18 @@ import type { ProgressEvent } from '../common/events.js';
 import { type TextWindows, windowIds } from '../data/text-windows.js';
 import type { Checkpoint } from '../models/checkpoint.js';
 import { headLoss, nextTokenTargets } from '../models/decoder-head.js';
+import { layerContext } from '../models/forward-context.js';
 import { layerForward } from '../models/layer-forward.js';
-import { disposeLayer, type LayerWeights, loadLayer } from '../models/layer-weights.js';
+import {
+  disposeLayer,
+  layerLinears,
+  type LayerWeights,
+  loadLayer,
+} from '../models/layer-weights.js';
 import { disposeOuter, loadOuter, type OuterWeights } from '../models/outer-weights.js';
 import { layerParameters } from '../models/parameter-counts.js';
 import { ropeFrequencies } from '../models/rope-frequencies.js';
+import type { AdapterSet } from '../nn/adapter-set.js';
 import { embedding } from '../ops/embedding.js';
 import { scope } from '../tensor/scope.js';
 import { Tensor } from '../tensor/tensor.js';
@@ -23,11 +30,13 @@ interface Run {
   /** All layers when they stay loaded. */
   layers: readonly LayerWeights[] | undefined;
   frequencies: Tensor;
+  adapter: AdapterSet | undefined;
   pacer: Pacer;
 }
 
 /**
  * The mean negative log-likelihood, in nats, of each window's counted predictions.
+ * @param options `adapter` is put in force
  * @throws EspalierError `ABORTED`, `OUT_OF_MEMORY`, and `FORMAT` when the weights can't be read.
  */
 export async function windowLosses(
@@ -35,9 +44,11 @@ export async function windowLosses(
   windows: TextWindows,
   plan: EvaluationPlan,
   {
+    adapter,
     signal,
     onProgress,
   }: {
+    adapter?: AdapterSet | undefined;
     signal?: AbortSignal | undefined;
     onProgress?: ((event: ProgressEvent) => void) | undefined;
   } = {},
@@ -55,6 +66,7 @@ export async function windowLosses(
     outer,
     layers,
     frequencies,
+    adapter,
     pacer: new Pacer(signal),
   };
   const means = new Float64Array(windows.count);
@@ -98,9 +110,10 @@ async function chunkLosses(run: Run, first: number, last: number): Promise<Tenso
     for (const [i, shape] of config.layers.entries()) {
       const layer = run.layers?.[i] ?? loadLayer(checkpoint, i, plan.load);
       const work = layerParameters(config, shape).total / config.hiddenSize;
+      const context = layerContext(layerLinears(layer, i), run.adapter);
       try {
         for (const [b, x] of streams.entries()) {
-          const next = layerForward(config, layer, x, frequencies);
+          const next = layerForward(config, layer, x, frequencies, { context });
           streams[b] = next;
           x.dispose();
           await pacer.queued(next, work * next.size);

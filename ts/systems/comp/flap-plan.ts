@@ -5,7 +5,7 @@ import { fluctuationScores } from '../../pruning/baseline-scores.js';
 import { LAYER_BLOCKS } from '../../pruning/layer-block.js';
 import { RegressionStatistics } from '../../pruning/regression-statistics.js';
 import { Random } from '../../common/random.js';
-import { settled } from '../../pruning/settle.js';
+import { settled } from '../../tensor/settle.js';
 import { scope } from '../../tensor/scope.js';
 import type { Tensor } from '../../tensor/tensor.js';
 import { channelParameters, groupParameters, modelParameters } from './parameter-budget.js';

@@ -6,7 +6,7 @@ import { multiply } from '../../ops/multiply.js';
 import { rmsNorm } from '../../ops/rms-norm.js';
 import { subtract } from '../../ops/subtract.js';
 import { sumColumns } from '../../ops/sum-columns.js';
-import { settleNumber } from '../../pruning/settle.js';
+import { settleNumber } from '../../tensor/settle.js';
 import { scope } from '../../tensor/scope.js';
 import type { Tensor } from '../../tensor/tensor.js';
 import { type Workbench, withOuter } from './workbench.js';

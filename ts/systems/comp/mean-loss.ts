@@ -1,6 +1,6 @@
 import { headLoss } from '../../models/decoder-head.js';
 import { sumColumns } from '../../ops/sum-columns.js';
-import { settleNumber } from '../../pruning/settle.js';
+import { settleNumber } from '../../tensor/settle.js';
 import { scope } from '../../tensor/scope.js';
 import type { Tensor } from '../../tensor/tensor.js';
 import { type Workbench, withOuter } from './workbench.js';

@@ -9,7 +9,7 @@ import {
 import { LAYER_BLOCKS, type LayerBlock } from '../../pruning/layer-block.js';
 import type { BlockMethod, BlockReport, KeepUnits, Streams } from '../../pruning/block-task.js';
 import { disposeReplaced, pruneBlock, replayBlock } from '../../pruning/prune-block.js';
-import { settled } from '../../pruning/settle.js';
+import { settled } from '../../tensor/settle.js';
 import { meanDivergence } from './mean-divergence.js';
 import { meanLoss } from './mean-loss.js';
 import { embeddedChunks, type Workbench } from './workbench.js';

@@ -2,7 +2,7 @@ import { layerForward } from '../../models/layer-forward.js';
 import { disposeLayer, loadLayer } from '../../models/layer-weights.js';
 import { cosine } from '../../ops/cosine.js';
 import { sumColumns } from '../../ops/sum-columns.js';
-import { settleNumber } from '../../pruning/settle.js';
+import { settleNumber } from '../../tensor/settle.js';
 import { keep, scope } from '../../tensor/scope.js';
 import type { Tensor } from '../../tensor/tensor.js';
 import { meanLoss } from './mean-loss.js';

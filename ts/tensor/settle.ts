@@ -7,14 +7,14 @@ import type { Tensor } from '../tensor/tensor.js';
  * then still runs, but nobody waits for it.
  */
 export async function settle(tensor: Tensor, signal?: AbortSignal): Promise<TypedArray> {
-  throwIfAborted(signal, 'prune');
+  throwIfAborted(signal);
   const reading = tensor.read();
   if (signal === undefined) return reading;
   let onAbort = () => {};
   const aborted = new Promise<never>((_, reject) => {
     onAbort = () => {
       try {
-        throwIfAborted(signal, 'prune');
+        throwIfAborted(signal);
       } catch (error) {
         reject(error);
       }

@@ -1,7 +1,7 @@
 import { safetensorsDType, type SharedDType } from '../formats/safetensors-dtype.js';
 import type { TensorSource } from '../formats/tensor-source.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { settle } from './settle.js';
+import { settle } from '../tensor/settle.js';
 
 /** As much is copied out of native memory at once, so that no copy delays the event loop. */
 const CHUNK_BYTES = 2 << 20;
