@@ -4,6 +4,7 @@ import type { Suite } from './harness.js';
 export const suites: Readonly<Record<string, () => Promise<{ suite: Suite }>>> = {
   'masked-matmul': () => import('./suites/masked-matmul.js'),
   'lora-linear': () => import('./suites/lora-linear.js'),
+  'lora-training': () => import('./suites/lora-training.js'),
   'merge-dispatch': () => import('./suites/merge-dispatch.js'),
   'leave-one-out': () => import('./suites/leave-one-out.js'),
   eval: () => import('./suites/eval.js'),

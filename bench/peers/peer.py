@@ -13,11 +13,12 @@ import decoder
 import eigen
 import lora
 import product
+import training
 import zero_shot
 
 METHODS = {
     name: getattr(module, name)
-    for module in (adapters, decoder, eigen, lora, product, zero_shot)
+    for module in (adapters, decoder, eigen, lora, product, training, zero_shot)
     for name in module.__all__
 }
 
