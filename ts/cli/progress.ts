@@ -1,5 +1,5 @@
 import type { ProgressEvent } from '../common/events.js';
-import { bytes, duration, significant } from './figures.js';
+import { bytes, duration, significant, whole } from './figures.js';
 import { Meter, type Pace } from './meter.js';
 import type { Screen } from './screen.js';
 import { type Style, styleFor } from './style.js';
@@ -144,12 +144,18 @@ function speed(event: ProgressEvent, { rate, remaining }: Pace): string {
 
 function values(event: ProgressEvent): string {
   return Object.entries(event.values ?? {})
-    .map(([name, value]) => `${name} ${typeof value === 'number' ? figure(value) : value}`)
+    .map(([name, value]) => (typeof value === 'number' ? figure(name, value) : `${name} ${value}`))
     .join(', ');
 }
 
-function figure(value: number): string {
-  return Number.isInteger(value) ? String(value) : significant(value);
+/** A figure under its name in words; amounts of memory and rates in their units. */
+function figure(name: string, value: number): string {
+  const words = (text: string) => text.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+  if (name.endsWith('Bytes')) return `${words(name.slice(0, -'Bytes'.length))} ${bytes(value)}`;
+  if (name.endsWith('PerSecond')) {
+    return `${whole(value)} ${words(name.slice(0, -'PerSecond'.length))}/s`;
+  }
+  return `${words(name)} ${Number.isInteger(value) ? String(value) : significant(value)}`;
 }
 
 function join(parts: readonly string[]): string {
