@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Random } from '../../ts/common/random.js';
@@ -13,11 +13,13 @@ import type { FinetuneOptions } from '../../ts/training/finetune-options.js';
 import { mergeAdapter } from '../../ts/training/merge-adapter.js';
 import { readMetrics } from '../../ts/training/metrics-log.js';
 import { Trainer } from '../../ts/training/trainer.js';
+import { writeEncoderTokenizer } from '../data/tiny-tokenizers.js';
 import { assert, close, fails, test } from '../harness.js';
 import { temporaryDirectory } from '../temporary-directory.js';
 
 const demo = fileURLToPath(new URL('../../demo', import.meta.url));
 const MODEL = join(demo, 'model');
+const BERT = fileURLToPath(new URL('../fixtures/conformance/bert-classifier', import.meta.url));
 const OZ = join(demo, 'text', 'wizard-of-oz.txt');
 
 const parent = temporaryDirectory();
@@ -150,6 +152,54 @@ test('only the last layers are trained, and what is below them can be kept', asy
   const losses = async (directory: string) =>
     (await readMetrics(join(directory, 'metrics.jsonl'))).map(({ loss }) => loss as number);
   close(await losses(kept.output), await losses(plain.output), 1e-5);
+});
+
+test('an encoder keeps its frozen layers once they do not drop out, also over an interruption', async () => {
+  const bert = join(parent, 'bert');
+  mkdirSync(bert);
+  for (const file of ['config.json', 'model.safetensors']) {
+    cpSync(join(BERT, file), join(bert, file));
+  }
+  writeEncoderTokenizer(bert);
+  const data = join(parent, 'animals.tsv');
+  const rows = ['the cat sat\tcat', 'the dog ran on the mat\tdog', 'a cat . b c\tcat', 'dog\tdog'];
+  writeFileSync(data, `text\tlabel\n${rows.join('\n')}\n`);
+  const classify = (more: Partial<FinetuneOptions>) =>
+    quick({
+      task: 'classify',
+      data,
+      batchSize: 3,
+      loraDropout: 0,
+      loraLayers: { last: 1 },
+      evalData: data,
+      ...more,
+    });
+  const error = await fails(() => finetune(bert, classify({ prefixCache: 1 << 20 })), 'CONFIG');
+  assert.match(error.message, /prefixCache.*0\.1/);
+  const wrong = quick({ hiddenDropout: 0 });
+  assert.match((await fails(() => finetune(MODEL, wrong), 'CONFIG')).message, /hiddenDropout/);
+  const plain = classify({ hiddenDropout: 0 });
+  const kept = classify({ hiddenDropout: 0, prefixCache: 1 << 20 });
+  await finetune(bert, plain);
+  await finetune(bert, kept);
+  const losses = async ({ output }: FinetuneOptions) =>
+    (await readMetrics(join(output, 'metrics.jsonl'))).map((line) => line.loss ?? line.evalLoss);
+  close((await losses(kept)) as number[], (await losses(plain)) as number[], 1e-4);
+  const broken = classify({ hiddenDropout: 0, prefixCache: 1 << 20 });
+  const controller = new AbortController();
+  await fails(
+    () =>
+      finetune(bert, {
+        ...broken,
+        signal: controller.signal,
+        onProgress: ({ phase, completed }) => {
+          if (phase === 'train' && completed === 7) controller.abort();
+        },
+      }),
+    'ABORTED',
+  );
+  await finetune(bert, { ...broken, resume: true });
+  assert.ok(adapterOf(kept.output).equals(adapterOf(broken.output)));
 });
 
 test('a classifier learns what a word decides, and is judged with its adapter', async () => {

@@ -22,6 +22,7 @@ interface FinetuneFlags extends CommonFlags {
   loraR?: number;
   loraAlpha?: number;
   loraDropout?: number;
+  hiddenDropout?: number;
   targetModules?: string;
   loraLayers?: LoraLayers;
   rankPattern?: Record<string, number>;
@@ -97,6 +98,11 @@ export function addFinetune(program: Command, run: RunVerb): void {
     .option('--lora-r <rank>', 'rank of the adapters (default: 8)', integer(1))
     .option('--lora-alpha <x>', 'scale times rank (default: twice the rank)', number(0, 1e9))
     .option('--lora-dropout <p>', 'dropout before the adapters (default: 0)', number(0, 0.99))
+    .option(
+      '--hidden-dropout <p>',
+      "dropout in an encoder's layers (default: config.json's)",
+      number(0, 0.99),
+    )
     .option('--target-modules <names>', 'such as q_proj,v_proj (default: all-linear)')
     .option('--lora-layers <layers>', 'all, last:K or numbers (default: all)', layers)
     .option('--rank-pattern <file>', 'JSON file with ranks by module', ranks)

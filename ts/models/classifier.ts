@@ -24,6 +24,7 @@ import {
   type ForwardContext,
 } from './forward-context.js';
 import type { LinearWeights } from './layer-weights.js';
+import type { PrefixCache } from './prefix-cache.js';
 import {
   type InputIds,
   type TokenBatch,
@@ -79,6 +80,15 @@ export class Classifier {
   /** The weights of the head by full name, such as `classifier.weight`. */
   get headTensors(): ReadonlyMap<string, Tensor> {
     return this.#headTensors;
+  }
+
+  /** Keeps what the layers below the lowest trained one give; stays its owner's. Default none. */
+  get prefixCache(): PrefixCache | undefined {
+    return this.trunk.prefixCache;
+  }
+
+  set prefixCache(cache: PrefixCache | undefined) {
+    this.trunk.prefixCache = cache;
   }
 
   /** The adapter set in force, which stays its owner's. */

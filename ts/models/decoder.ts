@@ -17,6 +17,7 @@ import {
 } from './decoder-head.js';
 import { layerTensorName } from './decoder-tensors.js';
 import { type AttachedAdapters, attachAdapters, type ForwardContext } from './forward-context.js';
+import { frozenDepth, type LayerParts } from './frozen-depth.js';
 import { type LayerForwardOptions, layerForward } from './layer-forward.js';
 import {
   disposeLayer,
@@ -69,7 +70,7 @@ export class Decoder {
   readonly layers: readonly LayerWeights[];
   /** The linear layers that adapters can change, by module path. */
   readonly linears: ReadonlyMap<string, LinearWeights>;
-  /** Keeps what the layers below the lowest adapter give; stays its owner's. Default none. */
+  /** Keeps what the layers below the lowest trained one give; stays its owner's. Default none. */
   prefixCache: PrefixCache | undefined;
   readonly #frequencies: Tensor;
   #adopted: AdapterSet | undefined;
@@ -274,8 +275,9 @@ export class Decoder {
       });
     const { keyMask, ...context } = options.context ?? {};
     if (context.gradientCheckpointing !== true) return run(x);
-    const inside = [...namedLayerTensors(layer).values()];
-    for (const linear of namedLayerLinears(layer).values()) {
+    const { tensors, linears } = partsOf(layer);
+    const inside = [...tensors];
+    for (const linear of linears) {
       const adapter = context.adapters?.get(linear)?.adapter;
       if (adapter !== undefined) inside.push(adapter.a.value, adapter.b.value);
     }
@@ -293,29 +295,30 @@ export class Decoder {
    */
   stream(batch: TokenBatch, context: ForwardContext): Tensor {
     return scope(() => {
-      const depth = this.prefixCache === undefined ? 0 : this.#frozenDepth();
-      if (this.prefixCache === undefined || depth === 0) {
+      const cache = this.prefixCache;
+      const frozen = () =>
+        frozenDepth([this.outer.embedding], this.layers.map(partsOf), context.adapters);
+      const depth = cache === undefined ? 0 : frozen();
+      if (cache === undefined || depth === 0) {
         return this.hiddenStates(idsOf(batch), { context: masked(batch, context) });
       }
-      const x = this.prefixCache.stream(batch, depth, (missing) =>
+      const x = cache.stream(batch, depth, (sample) =>
         noGrad(() => {
-          const entering = embedding(idsOf(missing), this.outer.embedding);
-          return this.throughLayers(entering, 0, depth, { context: masked(missing, {}) });
+          const entering = embedding(idsOf(sample), this.outer.embedding);
+          return this.throughLayers(entering, 0, depth, { context: masked(sample, {}) });
         }),
       );
       const options = { context: masked(batch, context) };
       return this.throughLayers(x, depth, this.layers.length, options);
     });
   }
+}
 
-  /** How many layers from the bottom are neither trained nor adapted. */
-  #frozenDepth(): number {
-    if (this.#own !== undefined) return 0;
-    const adapted = this.layers.findIndex((layer) =>
-      [...namedLayerLinears(layer).values()].some((linear) => this.#attached?.has(linear)),
-    );
-    return adapted === -1 ? this.layers.length : adapted;
-  }
+function partsOf(layer: LayerWeights): LayerParts {
+  return {
+    tensors: [...namedLayerTensors(layer).values()],
+    linears: [...namedLayerLinears(layer).values()],
+  };
 }
 
 function idsOf({ inputIds, batch, sequence }: TokenBatch): Tensor {
@@ -327,6 +330,7 @@ function masked({ attentionMask, batch, sequence }: TokenBatch, context: Forward
   if (attentionMask === undefined || !hidesKeys(attentionMask, sequence)) return context;
   return { ...context, keyMask: Tensor.from(attentionMask, [batch, sequence]) };
 }
+
 /** The tokens themselves as labels, -100 where there is padding. */
 function unpadded({ inputIds, attentionMask }: TokenBatch): Int32Array {
   return attentionMask === undefined

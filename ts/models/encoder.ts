@@ -1,4 +1,6 @@
 import type { EncoderConfig } from '../formats/encoder-config.js';
+import { noGrad } from '../nn/no-grad.js';
+import { recompute } from '../nn/recompute.js';
 import { add } from '../ops/add.js';
 import { attention } from '../ops/attention.js';
 import { dropout } from '../ops/dropout.js';
@@ -8,10 +10,11 @@ import { layerNorm } from '../ops/layer-norm.js';
 import { isTracked } from '../tensor/recorder.js';
 import { scope } from '../tensor/scope.js';
 import { Tensor } from '../tensor/tensor.js';
-import { recompute } from '../nn/recompute.js';
 import { encoderLayerNames, encoderOuterNames, encoderPrefix } from './encoder-names.js';
 import { dropoutSeedAt, type ForwardContext } from './forward-context.js';
+import { frozenDepth, type LayerParts } from './frozen-depth.js';
 import type { LinearWeights } from './layer-weights.js';
+import type { PrefixCache } from './prefix-cache.js';
 import { project } from './project.js';
 import type { TokenBatch } from './token-batch.js';
 
@@ -26,23 +29,34 @@ export class Encoder {
   readonly tensors: ReadonlyMap<string, Tensor>;
   /** The linear layers that adapters can change, by module path. */
   readonly linears: ReadonlyMap<string, LinearWeights>;
+  /** Keeps what the layers below the lowest trained one give; stays its owner's. Default none. */
+  prefixCache: PrefixCache | undefined;
+  readonly #layers: readonly LayerParts[];
+  readonly #embeddings: readonly Tensor[];
 
   /** Takes the weights over: `dispose()` frees them. */
   constructor(config: EncoderConfig, tensors: ReadonlyMap<string, Tensor>) {
     this.config = config;
     this.tensors = tensors;
+    const prefix = encoderPrefix(config.family);
     const linears = new Map<string, LinearWeights>();
+    const layers: LayerParts[] = [];
     for (let layer = 0; layer < config.numHiddenLayers; layer++) {
       const names = encoderLayerNames(config.family, layer);
       for (const part of ['query', 'key', 'value', 'output', 'up', 'down'] as const) {
-        const path = `${encoderPrefix(config.family)}${names[part]}`;
+        const path = `${prefix}${names[part]}`;
         linears.set(path, {
           weight: this.#tensor(`${names[part]}.weight`),
           bias: this.#tensor(`${names[part]}.bias`),
         });
       }
+      // Such as bert.encoder.layer.0.
+      const path = `${prefix}${names.query.split('.').slice(0, 3).join('.')}.`;
+      layers.push({ tensors: under(tensors, path), linears: under(linears, path) });
     }
     this.linears = linears;
+    this.#layers = layers;
+    this.#embeddings = under(tensors, `${prefix}embeddings.`);
   }
 
   /**
@@ -52,17 +66,24 @@ export class Encoder {
    */
   hiddenStates(batch: TokenBatch, context: ForwardContext): Tensor {
     return scope(() => {
-      const { attentionMask, sequence } = batch;
-      const masked = attentionMask?.includes(0)
-        ? { ...context, keyMask: Tensor.from(attentionMask, [batch.batch, sequence]) }
-        : context;
-      let x = this.embed(batch, masked);
-      for (let layer = 0; layer < this.config.numHiddenLayers; layer++) {
-        const next = this.#layer(x, layer, masked);
-        x.dispose();
-        x = next;
-      }
-      return x;
+      const through = (x: Tensor, from: number, to: number, inside: ForwardContext): Tensor => {
+        let stream = x;
+        for (let layer = from; layer < to; layer++) {
+          const next = this.#layer(stream, layer, inside);
+          stream.dispose();
+          stream = next;
+        }
+        return stream;
+      };
+      const cache = this.prefixCache;
+      const depth = this.#cachedDepth(context);
+      const x =
+        cache === undefined || depth === 0
+          ? this.embed(batch, context)
+          : cache.stream(batch, depth, (sample) =>
+              noGrad(() => through(this.embed(sample, {}), 0, depth, masked(sample, {}))),
+            );
+      return through(x, depth, this.config.numHiddenLayers, masked(batch, context));
     });
   }
 
@@ -112,15 +133,19 @@ export class Encoder {
     return seed === undefined || probability === 0 ? x : dropout(x, probability, seed);
   }
 
+  /** How many layers come out of the cache: none where dropout makes every pass another one. */
+  #cachedDepth({ adapters, dropoutSeed }: ForwardContext): number {
+    if (this.prefixCache === undefined) return 0;
+    if (dropoutSeed !== undefined && this.config.hiddenDropout > 0) return 0;
+    return frozenDepth(this.#embeddings, this.#layers, adapters);
+  }
+
   #layer(x: Tensor, layer: number, context: ForwardContext): Tensor {
     if (context.gradientCheckpointing !== true) return this.#layerForward(x, layer, context);
-    const path = encoderLayerNames(this.config.family, layer).query.split('.');
-    const prefix = `${encoderPrefix(this.config.family)}${path.slice(0, 3).join('.')}.`;
-    const inside = [...this.tensors].flatMap(([name, tensor]) =>
-      name.startsWith(prefix) ? [tensor] : [],
-    );
-    for (const [name, linear] of this.linears) {
-      const adapter = name.startsWith(prefix) ? context.adapters?.get(linear)?.adapter : undefined;
+    const { tensors, linears } = this.#layers[layer] as LayerParts;
+    const inside = [...tensors];
+    for (const linear of linears) {
+      const adapter = context.adapters?.get(linear)?.adapter;
       if (adapter !== undefined) inside.push(adapter.a.value, adapter.b.value);
     }
     const uses = inside.filter((tensor) => isTracked(tensor));
@@ -175,4 +200,15 @@ export class Encoder {
     }
     return positions;
   }
+}
+
+/** What stands below a path. */
+function under<V>(named: ReadonlyMap<string, V>, path: string): V[] {
+  return [...named].flatMap(([name, value]) => (name.startsWith(path) ? [value] : []));
+}
+
+/** A context that hides the padding of a batch. */
+function masked({ attentionMask, batch, sequence }: TokenBatch, context: ForwardContext) {
+  if (!attentionMask?.includes(0)) return context;
+  return { ...context, keyMask: Tensor.from(attentionMask, [batch, sequence]) };
 }

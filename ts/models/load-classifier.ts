@@ -39,6 +39,8 @@ export interface LoadClassifierOptions {
   trainable?: boolean;
   /** A PEFT directory whose adapter is put in force; the config.json in it names the classes. */
   adapter?: string;
+  /** Probability of the dropout inside an encoder's layers, in training; default config.json's. */
+  hiddenDropout?: number;
   /** Seed of a head that the checkpoint does not have; default 0. */
   seed?: number;
 }
@@ -88,7 +90,7 @@ async function loadBase(directory: string, options: LoadClassifierOptions): Prom
       checkpoint.close();
     }
   }
-  const config = parseEncoderConfig(json, path);
+  const config = { ...parseEncoderConfig(json, path), ...dropoutOf(options) };
   const stored = new StoredWeights(directory, await readWeightsIndex(directory));
   try {
     const family = encoderPrefix(config.family);
@@ -106,6 +108,14 @@ async function loadBase(directory: string, options: LoadClassifierOptions): Prom
   } finally {
     stored.close();
   }
+}
+
+function dropoutOf({
+  hiddenDropout,
+}: LoadClassifierOptions): Pick<EncoderConfig, 'hiddenDropout'> | undefined {
+  if (hiddenDropout === undefined) return undefined;
+  if (hiddenDropout >= 0 && hiddenDropout < 1) return { hiddenDropout };
+  throw new EspalierError('CONFIG', `hiddenDropout must be in [0, 1), got ${hiddenDropout}`);
 }
 
 function labelNames(

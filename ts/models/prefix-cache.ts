@@ -5,12 +5,15 @@ import type { TokenBatch } from './token-batch.js';
 
 /**
  * Remembers the stream that enters the lowest trained layer, sample by sample: below it nothing
- * changes while a frozen base is trained, so it is computed once. Bounded; the sample that was asked
- * for longest ago goes first.
+ * changes while a frozen base is trained, so it is computed once (LEGEND's saving). Each sample is
+ * computed alone and without its padding, so that what is kept depends on nothing but the sample.
+ *
+ * Bounded: full, it keeps what it has, since a pass over the data asks for everything in turn and
+ * whatever were replaced would be missed later; only streams of another depth make room.
  */
 export class PrefixCache {
   readonly #maxBytes: number;
-  readonly #streams = new Map<string, Tensor>();
+  readonly #streams = new Map<string, { depth: number; stream: Tensor }>();
   #bytes = 0;
   #hits = 0;
   #misses = 0;
@@ -35,112 +38,78 @@ export class PrefixCache {
   /**
    * The stream of a batch, out of the cache as far as it is there.
    * @param depth number of layers below; streams of another depth are other streams
-   * @param compute the stream of samples that are not there, f32 [batch, sequence, hidden]
+   * @param compute the stream of one sample without the padding behind it, f32 [1, length, hidden]
    * @returns f32 [batch, sequence, hidden]; zeros where there is padding
    */
-  stream(batch: TokenBatch, depth: number, compute: (missing: TokenBatch) => Tensor): Tensor {
+  stream(batch: TokenBatch, depth: number, compute: (sample: TokenBatch) => Tensor): Tensor {
     return scope(() => {
-      const samples = samplesOf(batch, depth);
-      const absent = samples.filter(({ key }) => !this.#streams.has(key));
-      const missing = [...new Map(absent.map((sample) => [sample.key, sample])).values()];
-      this.#hits += samples.length - missing.length;
-      this.#misses += missing.length;
       const fresh = new Map<string, Tensor>();
-      if (missing.length > 0) {
-        const computed = compute(
-          rowsOf(
-            batch,
-            missing.map(({ row }) => row),
-          ),
-        );
-        for (const [i, { key, length }] of missing.entries()) {
-          const rows = computed
-            .slice(i, i + 1)
-            .reshape(computed.shape.slice(1))
-            .slice(0, length);
-          const copy = Tensor.zeros(rows.shape);
-          copy.copyFrom(rows);
-          fresh.set(key, copy);
+      const streams = Array.from({ length: batch.batch }, (_, row) => {
+        const sample = sampleOf(batch, row);
+        const key = keyOf(sample, depth);
+        const known = this.#streams.get(key)?.stream ?? fresh.get(key);
+        if (known !== undefined) {
+          this.#hits++;
+          return known;
         }
-      }
-      const streams = samples.map(({ key }) => this.#take(key) ?? (fresh.get(key) as Tensor));
+        this.#misses++;
+        const computed = compute(sample);
+        const stream = computed.reshape(computed.shape.slice(1));
+        fresh.set(key, stream);
+        return stream;
+      });
       const hidden = streams[0]?.shape[1] as number;
       const result = Tensor.zeros([batch.batch, batch.sequence, hidden]);
       for (const [row, stream] of streams.entries()) {
         const target = result.slice(row, row + 1).reshape([batch.sequence, hidden]);
         target.slice(0, stream.shape[0] as number).copyFrom(stream);
       }
-      for (const [key, stream] of fresh) this.#put(key, stream);
+      for (const [key, stream] of fresh) this.#put(key, depth, stream);
       return result;
     });
   }
 
   /** Frees everything held. */
   dispose(): void {
-    for (const stream of this.#streams.values()) stream.dispose();
+    for (const { stream } of this.#streams.values()) stream.dispose();
     this.#streams.clear();
     this.#bytes = 0;
   }
 
-  /** Moves a stream to the end of the order in which they go. */
-  #take(key: string): Tensor | undefined {
-    const stream = this.#streams.get(key);
-    if (stream === undefined) return undefined;
-    this.#streams.delete(key);
-    this.#streams.set(key, stream);
-    return stream;
-  }
-
-  #put(key: string, stream: Tensor): void {
+  #put(key: string, depth: number, stream: Tensor): void {
     const bytes = 4 * stream.size;
     if (bytes > this.#maxBytes) return;
     for (const [oldest, held] of this.#streams) {
       if (this.#bytes + bytes <= this.#maxBytes) break;
+      if (held.depth === depth) continue;
       this.#streams.delete(oldest);
-      this.#bytes -= 4 * held.size;
-      held.dispose();
+      this.#bytes -= 4 * held.stream.size;
+      held.stream.dispose();
     }
-    this.#streams.set(key, keep(stream));
+    if (this.#bytes + bytes > this.#maxBytes) return;
+    this.#streams.set(key, { depth, stream: keep(stream) });
     this.#bytes += bytes;
   }
 }
 
-interface Sample {
-  key: string;
-  row: number;
-  /** Tokens up to the last that is not padding. */
-  length: number;
-}
-
-function samplesOf(batch: TokenBatch, depth: number): Sample[] {
+/** One sequence of a batch up to its last token that is not padding; an empty one keeps a place. */
+function sampleOf(batch: TokenBatch, row: number): TokenBatch {
   const { inputIds, attentionMask, typeIds, sequence } = batch;
-  return Array.from({ length: batch.batch }, (_, row) => {
-    const start = row * sequence;
-    const mask = attentionMask?.subarray(start, start + sequence);
-    const length = mask === undefined ? sequence : mask.lastIndexOf(1) + 1;
-    const cut = (array: Int32Array | Uint8Array | undefined) =>
-      array?.subarray(start, start + length).join();
-    const hidden = mask?.subarray(0, length).includes(0) ? mask.subarray(0, length).join('') : '';
-    return { key: `${depth}:${cut(inputIds)}:${cut(typeIds) ?? ''}:${hidden}`, row, length };
-  });
+  const start = row * sequence;
+  const mask = attentionMask?.subarray(start, start + sequence);
+  const length = mask === undefined ? sequence : Math.max(1, mask.lastIndexOf(1) + 1);
+  const real = mask?.subarray(0, length);
+  return {
+    inputIds: inputIds.subarray(start, start + length),
+    ...(real?.includes(0) && { attentionMask: real }),
+    ...(typeIds && { typeIds: typeIds.subarray(start, start + length) }),
+    batch: 1,
+    sequence: length,
+  };
 }
 
-/** Some of the sequences of a batch, as a batch. */
-function rowsOf(batch: TokenBatch, rows: readonly number[]): TokenBatch {
-  const { sequence } = batch;
-  const pick = <A extends Int32Array | Uint8Array>(array: A, target: A): A => {
-    for (const [i, row] of rows.entries()) {
-      target.set(array.subarray(row * sequence, (row + 1) * sequence), i * sequence);
-    }
-    return target;
-  };
-  const size = rows.length * sequence;
-  const { inputIds, attentionMask, typeIds } = batch;
-  return {
-    inputIds: pick(inputIds, new Int32Array(size)),
-    ...(attentionMask && { attentionMask: pick(attentionMask, new Uint8Array(size)) }),
-    ...(typeIds && { typeIds: pick(typeIds, new Uint8Array(size)) }),
-    batch: rows.length,
-    sequence,
-  };
+/** Everything that decides a sample's stream, as text. */
+function keyOf({ inputIds, attentionMask, typeIds }: TokenBatch, depth: number): string {
+  const types = typeIds?.some((type) => type !== 0) ? typeIds.join() : '';
+  return `${depth}:${inputIds.join()}:${types}:${attentionMask?.join('') ?? ''}`;
 }

@@ -1,6 +1,7 @@
+import { EspalierError } from '../common/errors.js';
 import { type AdapterConfig, makeAdapterConfig } from '../formats/adapter-config.js';
 import { Classifier } from '../models/classifier.js';
-import { classifierHead } from '../models/classifier-head.js';
+import { classifierHead, isEncoder } from '../models/classifier-head.js';
 import { createAdapterSet } from '../models/create-adapter-set.js';
 import type { Decoder } from '../models/decoder.js';
 import { loadClassifier } from '../models/load-classifier.js';
@@ -27,13 +28,29 @@ export async function openFinetuneModel(
   labels: readonly string[] | undefined,
   device: string,
 ): Promise<FinetuneModel> {
-  const { full: trainable, dtype, seed } = options;
+  const { full: trainable, dtype, seed, hiddenDropout } = options;
   const load = { device, dtype, trainable };
   const model =
     labels === undefined
       ? await loadModel(directory, load)
-      : await loadClassifier(directory, { ...load, labels, numLabels: labels.length, seed });
+      : await loadClassifier(directory, {
+          ...load,
+          labels,
+          numLabels: labels.length,
+          seed,
+          ...(hiddenDropout !== undefined && { hiddenDropout }),
+        });
   try {
+    if (hiddenDropout !== undefined && !isEncoder(model.config)) {
+      throw new EspalierError(
+        'CONFIG',
+        'hiddenDropout: only encoders have dropout in their layers',
+        {
+          op: 'finetune',
+          details: { option: 'hiddenDropout' },
+        },
+      );
+    }
     if (trainable) {
       model.trainAll();
       return { model, config: undefined, dispose: () => model.dispose() };

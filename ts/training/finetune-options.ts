@@ -23,6 +23,8 @@ export interface FinetuneOptions extends LongOperationOptions {
   loraAlpha?: number;
   /** Probability with which training drops an input of the low-rank path; default 0. */
   loraDropout?: number;
+  /** Probability of the dropout inside the layers of an encoder; default as its config.json says. */
+  hiddenDropout?: number;
   /** Ends of module names, such as `q_proj`; default every linear layer but the head. */
   targetModules?: readonly string[] | 'all-linear';
   /** Layers that are adapted: all, the last K, or a list of numbers. Default all. */
@@ -75,7 +77,8 @@ export interface FinetuneOptions extends LongOperationOptions {
   textColumns?: readonly string[];
   /** Column with the class; default found by name. */
   labelColumn?: string;
-  /** Bytes for keeping what the layers below the lowest adapter give, per sample. Default 0. */
+  /** Bytes for keeping what the layers below the lowest adapter give, per sample; those of an encoder
+   * need `hiddenDropout` 0. Default 0. */
   prefixCache?: number;
   /** Seed of every random choice; default 0. */
   seed?: number;
@@ -93,6 +96,7 @@ export interface ResolvedFinetune {
   loraR: number;
   loraAlpha: number;
   loraDropout: number;
+  hiddenDropout: number | undefined;
   targetModules: readonly string[] | 'all-linear';
   loraLayers: 'all' | { last: number } | readonly number[];
   rankPattern: Readonly<Record<string, number>>;
@@ -139,6 +143,7 @@ export function resolveFinetune(options: FinetuneOptions): ResolvedFinetune {
     loraR,
     loraAlpha: options.loraAlpha ?? 2 * loraR,
     loraDropout: options.loraDropout ?? 0,
+    hiddenDropout: options.hiddenDropout,
     targetModules: options.targetModules ?? 'all-linear',
     loraLayers: options.loraLayers ?? 'all',
     rankPattern: options.rankPattern ?? {},
@@ -200,8 +205,11 @@ function check(resolved: ResolvedFinetune): void {
   for (const option of ['warmup', 'seed', 'prefixCache'] as const) whole(option, 0);
   whole('maxLength', 2);
   for (const option of ['lr', 'weightDecay', 'maxGradNorm'] as const) number(option, 0);
-  const { loraDropout, evalData, loraLayers } = resolved;
-  if (!(loraDropout >= 0 && loraDropout < 1)) refuse('loraDropout', 'in [0, 1)', loraDropout);
+  const { evalData, loraLayers } = resolved;
+  for (const option of ['loraDropout', 'hiddenDropout'] as const) {
+    const value = resolved[option] ?? 0;
+    if (!(value >= 0 && value < 1)) refuse(option, 'in [0, 1)', value);
+  }
   for (const option of ['evalEvery', 'earlyStopping'] as const) {
     if (resolved[option] !== undefined && evalData.length === 0) {
       refuse(option, 'given together with evalData', 'no evalData');

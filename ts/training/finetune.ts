@@ -12,8 +12,6 @@ import { writeRunRecord } from '../formats/run-record.js';
 import { readWeightsIndex } from '../formats/weights-index.js';
 import { writeFileAtomically } from '../formats/write-file-atomically.js';
 import { positionsOf } from '../models/positions.js';
-import { PrefixCache } from '../models/prefix-cache.js';
-import { Decoder } from '../models/decoder.js';
 import { native } from '../native/addon.js';
 import { resolveDevice } from '../native/resolve-device.js';
 import { openFinetuneData } from './finetune-data.js';
@@ -24,6 +22,7 @@ import {
   type ResolvedFinetune,
   resolveFinetune,
 } from './finetune-options.js';
+import { keepPrefixes } from './keep-prefixes.js';
 import { lossCurve } from './loss-curve.js';
 import { MetricsLog, readMetrics } from './metrics-log.js';
 import { saveFinetuned } from './save-finetuned.js';
@@ -85,11 +84,7 @@ export async function finetune(
     open.push(data);
     const model = await openFinetuneModel(directory, resolved, data.labels, device);
     open.push(model);
-    if (resolved.prefixCache > 0 && model.model instanceof Decoder) {
-      const cache = new PrefixCache(resolved.prefixCache);
-      open.push(cache);
-      model.model.prefixCache = cache;
-    }
+    if (resolved.prefixCache > 0) open.push(keepPrefixes(model.model, resolved.prefixCache));
     const loop = new FinetuneLoop({
       model,
       data,
