@@ -55,7 +55,7 @@ export function addPrune(program: Command, run: RunVerb): void {
       autoOr(number(0, 1)),
     )
     .addOption(
-      choice('--shape <shape>', 'widths of the layers (default: uniform)', [
+      choice('--shape <shape>', 'widths of the layers (default: uniform; taylor: per-layer)', [
         'uniform',
         'per-layer',
       ]),
@@ -63,6 +63,11 @@ export function addPrune(program: Command, run: RunVerb): void {
     .option('--align <n>', 'widths are multiples of it (default: 8, wide models 64)', integer(1))
     .option('--protect-first <n>', 'first layers never dropped whole (default: 2)', integer(0))
     .option('--protect-last <n>', 'last layers never dropped whole (default: 1)', integer(0))
+    .option(
+      '--gradient-samples <n>',
+      'windows of the gradient, for taylor (default: 10)',
+      integer(1),
+    )
     .option('--max-mask-variance <x>', 'over-fitting guard of mask tuning', number(0, Infinity))
     .option('--resume', 'go on where an interrupted run stopped')
     .option('--force', 'replace the output once the new one is complete')

@@ -6,6 +6,7 @@ import { scope } from '../tensor/scope.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { settle } from '../tensor/settle.js';
 import type { ScoreInputs } from './score-inputs.js';
+import { sumGroups } from './sum-groups.js';
 
 /** `magnitude`: L2 norm of all weights that a unit owns, in the producers and the consumer. */
 export async function magnitudeScores(inputs: ScoreInputs): Promise<Float64Array> {
@@ -75,16 +76,6 @@ async function columnAbsoluteSums(weight: Tensor, signal?: AbortSignal): Promise
       const column = i % columns;
       sums[column] = (sums[column] as number) + Math.abs(values[i] as number);
     }
-  }
-  return sums;
-}
-
-function sumGroups(values: Float64Array, width: number): Float64Array {
-  if (width === 1) return values;
-  const sums = new Float64Array(values.length / width);
-  for (const [i, value] of values.entries()) {
-    const group = Math.floor(i / width);
-    sums[group] = (sums[group] as number) + value;
   }
   return sums;
 }

@@ -7,6 +7,7 @@ test('every option that is wrong is named', async () => {
   const wrong: [string, unknown[]][] = [
     ['ratio', [1, -1, Number.NaN, 1.5, Number.POSITIVE_INFINITY, '0.2']],
     ['samples', [0, -1, 1.5, Number.NaN]],
+    ['gradientSamples', [0, -1, 2.5]],
     ['window', [0, 1, 3.5]],
     ['method', ['wanda', '', 3]],
     ['metric', ['magnitude', 'l2']],

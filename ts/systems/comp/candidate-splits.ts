@@ -27,6 +27,8 @@ export interface CandidateRequest {
    * because stock transformers refuses other configurations.
    */
   groups: 'auto' | number;
+  /** Layers that nothing is taken from; default none. Heads then need not divide the hidden size. */
+  whole?: readonly number[];
 }
 
 /**
@@ -34,7 +36,7 @@ export interface CandidateRequest {
  * 1.5 points more; when there is none, those that exceed it least.
  */
 export function candidateSplits(config: ModelConfig, request: CandidateRequest): Split[] {
-  const { ratio, layerShare, align } = request;
+  const { ratio, layerShare, align, whole = [] } = request;
   const all = Math.max(...config.layers.map((layer) => layer.numKeyValueHeads));
   const mostGroups = request.groups === 'auto' ? all : Math.min(all, request.groups);
   const fewest = request.groups === 'auto' ? 1 : mostGroups;
@@ -44,12 +46,14 @@ export function candidateSplits(config: ModelConfig, request: CandidateRequest):
   for (const dropped of sets) {
     if (wanted !== undefined && dropped.length !== wanted) continue;
     for (let groups = mostGroups; groups >= fewest; groups--) {
-      if (request.groups === 'auto' && groups < all && !dividesHidden(config, groups)) continue;
-      const split = alignedSplit(config, { ratio, dropped, groups, align }, request.halve);
+      const stock = request.groups === 'auto' && whole.length === 0;
+      if (stock && groups < all && !dividesHidden(config, groups)) continue;
+      const split = alignedSplit(config, { ratio, dropped, groups, align, whole }, request.halve);
       if (split === undefined) continue;
       found.push(split);
       // Fewer groups would only remove more than what the layers and groups alone remove already.
-      if (Math.max(...split.channels) === widest(config)) break;
+      if (Math.max(...split.channels.filter((_, i) => !whole.includes(i))) === widest(config))
+        break;
     }
   }
   return closest(found, ratio);

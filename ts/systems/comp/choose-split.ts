@@ -8,7 +8,9 @@ import type { ResolvedPruneOptions } from './prune-options.js';
 import { reaches, type Split, untouched } from './split.js';
 import { searchSplit, type SplitTrial } from './split-search.js';
 import { leastImportant } from './survey.js';
+import { taylorSplits } from './taylor-splits.js';
 import { trySplit } from './try-split.js';
+import type { UnitPlan } from './unit-plan.js';
 import type { Workbench } from './workbench.js';
 
 /** How many of the best estimates are evaluated with all calibration windows. */
@@ -23,6 +25,8 @@ export interface SplitChoice {
   /** Block influence by layer. */
   influence: readonly number[];
   droppable: readonly number[];
+  /** The units that stay under a split, where the method names them itself. */
+  units?: (split: Split) => UnitPlan;
   /** Largest number of floats that a layer holds per token, and bytes a tensor of that may take. */
   widest: number;
   chunkBytes: number;
@@ -51,19 +55,28 @@ export async function chooseSplit(
   // Larger models take half of the ratio from whole layers, the rest from channels.
   const searched = isAffordable(config, options.window);
   const layerShare = options.layerShare === 'auto' && !searched ? 0.5 : options.layerShare;
-  const dropSets = await layerSets(choice, layerShare, searched);
-  const candidates = candidateSplits(config, {
+  const request = {
     ratio,
-    layerShare,
-    dropSets,
     align: asked,
     halve: options.align === 'auto',
     groups: options.keyValueGroups,
-  });
+  };
+  const candidates =
+    options.method === 'taylor' && options.shape === 'per-layer'
+      ? taylorSplits(config, { ...request, ...protection(options) })
+      : candidateSplits(config, {
+          ...request,
+          layerShare,
+          dropSets: await layerSets(choice, layerShare, searched),
+        });
   if (candidates.length === 0) throw impossible(ratio, 'with these options');
   if (!searched)
     return { trials: candidates.map((split) => ({ split })).slice(0, 1), align: asked };
   return { trials: await tryAll(choice, candidates), align: asked };
+}
+
+function protection({ protectFirst, protectLast }: ResolvedPruneOptions) {
+  return { protectFirst, protectLast };
 }
 
 /** Sets of layers that may go together: by influence, and by trial where that is affordable. */
@@ -111,11 +124,12 @@ function quick(method: BlockMethod): BlockMethod {
 }
 
 async function tryAll(choice: SplitChoice, candidates: readonly Split[]): Promise<SplitTrial[]> {
-  const { bench, method, onTrial } = choice;
+  const { bench, method, units, onTrial } = choice;
   const { seed } = choice.options;
   return searchSplit(candidates, {
-    estimate: (split) => withFewWindows(choice, (few) => trySplit(few, quick(method), split, seed)),
-    evaluate: (split) => trySplit(bench, method, split, seed),
+    estimate: (split) =>
+      withFewWindows(choice, (few) => trySplit(few, quick(method), split, seed, units?.(split))),
+    evaluate: (split) => trySplit(bench, method, split, seed, units?.(split)),
     finalists: FINALISTS,
     ...(onTrial === undefined ? {} : { onTrial }),
   });

@@ -1,3 +1,5 @@
+import { thinCalibration } from '../../pruning/calibration.js';
+import { calibrationChunks, disposeChunks } from '../../pruning/calibration-chunks.js';
 import { balanceGuarded } from './balance-guarded.js';
 import { isAffordable } from './affordable.js';
 import { blockMethod } from './block-method.js';
@@ -5,9 +7,11 @@ import { chooseSplit, type SplitChoice } from './choose-split.js';
 import { distributeChannels } from './distribute-channels.js';
 import { flapPlan } from './flap-plan.js';
 import type { RunPlan } from './layer-plans.js';
-import { splitRatio, untouched } from './split.js';
+import { type Split, splitRatio, untouched } from './split.js';
 import type { SplitTrial } from './split-search.js';
 import { droppableLayers, type Survey, survey } from './survey.js';
+import { taylorSurvey } from './taylor-survey.js';
+import { bestUnits, type LayerUnitScores } from './unit-plan.js';
 
 /** What a run decides before its first layer, as an interrupted run leaves it. */
 export interface Decisions {
@@ -45,15 +49,19 @@ export async function decide({ onPass, ...setup }: DecideSetup): Promise<Decisio
   const bench = { ...setup.bench, onLayer: () => {} };
   const method = blockMethod(options);
   const { influence } = surveyed;
+  const scores = options.method === 'taylor' ? await gradientScores(setup) : undefined;
+  const units = scores && ((split: Split) => bestUnits(split, scores));
   const { trials, align } = await chooseSplit({
     ...setup,
     bench,
     method,
     influence,
+    ...(units && { units }),
     droppable: droppableLayers(config.layers.length, options.protectFirst, options.protectLast),
   });
   const split = trials[0]?.split ?? untouched(config);
   const decided = (plan: RunPlan): Decisions => ({ plan, survey: surveyed, trials });
+  if (units !== undefined) return decided({ split, align, units: units(split) });
   if (options.shape !== 'per-layer' || options.method === 'shortgpt') {
     return decided({ split, align });
   }
@@ -66,4 +74,21 @@ export async function decide({ onPass, ...setup }: DecideSetup): Promise<Decisio
   const balance = { method, seed, ratio, align, ...passes };
   const balanced = await balanceGuarded(bench, spread, balance);
   return decided({ ...balanced, align, balanced: true });
+}
+
+/** Scores by gradient, from the first few calibration windows that equations may see. */
+async function gradientScores({
+  bench,
+  calibration,
+  options,
+  widest,
+  chunkBytes,
+}: DecideSetup): Promise<LayerUnitScores[]> {
+  const few = { ...thinCalibration(calibration, options.gradientSamples), heldOut: [] };
+  const chunks = calibrationChunks(few, widest, chunkBytes);
+  try {
+    return await taylorSurvey({ ...bench, chunks });
+  } finally {
+    disposeChunks(chunks);
+  }
 }

@@ -9,6 +9,7 @@ import { settled } from '../../tensor/settle.js';
 import { scope } from '../../tensor/scope.js';
 import type { Tensor } from '../../tensor/tensor.js';
 import { channelParameters, groupParameters, modelParameters } from './parameter-budget.js';
+import type { UnitPlan } from './unit-plan.js';
 import { embeddedChunks, type Workbench } from './workbench.js';
 
 /** A unit that the global threshold decides on. */
@@ -21,19 +22,13 @@ interface Candidate {
   parameters: number;
 }
 
-/** Which units stay, by layer. */
-export interface FlapPlan {
-  groups: number[][];
-  channels: number[][];
-}
-
 /**
  * FLAP's adaptive structure (AL-AM): fluctuation scores on the unpruned model, squared for attention
  * and averaged over a unit's columns, standardised per layer and block, and one threshold over all
  * units of the model, weighted by their parameters. Every block keeps its best unit.
  * Source: FLAP 2312.11983 and its code.
  */
-export async function flapPlan(bench: Workbench, ratio: number): Promise<FlapPlan> {
+export async function flapPlan(bench: Workbench, ratio: number): Promise<UnitPlan> {
   const { config } = bench;
   const candidates: Candidate[] = [];
   for (const { layer, block, scores } of await modelFluctuations(bench)) {

@@ -1,8 +1,8 @@
 import type { ModelConfig } from '../../formats/model-config.js';
 import { parameterCosts } from './parameter-budget.js';
 import type { LayerPlan, LayerReport } from './prune-layers.js';
-import type { FlapPlan } from './flap-plan.js';
 import type { Split } from './split.js';
+import type { UnitPlan } from './unit-plan.js';
 
 /** What a run decided before its first layer; JSON, so that a resumed run follows it. */
 export interface RunPlan {
@@ -14,7 +14,7 @@ export interface RunPlan {
   /** Whether the ratio could not be met inside the guard. */
   exceeded?: boolean;
   /** The units that stay, where the method names them itself. */
-  units?: FlapPlan;
+  units?: UnitPlan;
 }
 
 /** What shall stay of a layer; what earlier layers kept beyond their plan falls to the later ones. */

@@ -10,6 +10,7 @@ export const PRUNE_METHODS = [
   'shortgpt',
   'wanda-sp',
   'flap',
+  'taylor',
 ] as const;
 
 /** A pruning method. */
@@ -55,13 +56,19 @@ export interface PruneOptions extends LongOperationOptions {
   layerShare?: 'auto' | number;
   /** Key/value groups that stay in each layer; `auto`, the default, leaves them to the search. */
   keyValueGroups?: 'auto' | number;
-  /** `uniform`, the default, keeps one width for all layers; `per-layer` lets them differ. */
+  /**
+   * `uniform` keeps one width for all layers; `per-layer` lets them differ. Default `uniform`, for
+   * `taylor` `per-layer`, where the protected layers keep their widths.
+   */
   shape?: 'uniform' | 'per-layer';
   /** MLP widths become multiples of it; default 8, from 2048 channels on 64 [reconstructed]. */
   align?: number;
-  /** Layers at the start that are never dropped; default 2, fewer in shallow models [reconstructed]. */
+  /**
+   * Layers at the start that are never dropped; default 2, fewer in shallow models [reconstructed].
+   * For `taylor` with shape `per-layer`: that nothing is taken from, see `taylorProtected`.
+   */
   protectFirst?: number;
-  /** Layers at the end that are never dropped; default 1, 0 for two layers [reconstructed]. */
+  /** Layers at the end that are protected so; default 1, 0 for two layers [reconstructed]. */
   protectLast?: number;
   /**
    * With `shape` `per-layer`, a block stops before the variance of its tuned mask exceeds this, and
@@ -90,6 +97,8 @@ export interface PruneOptions extends LongOperationOptions {
   maskLimit?: number;
   /** Share of a block's units that goes between two scorings; default 0.05 [reconstructed]. */
   increment?: number;
+  /** Calibration windows whose loss `taylor` takes the gradient of; default 10, as published. */
+  gradientSamples?: number;
   /** Give FLAP's biases to the consumers: method `flap` with shape `per-layer`; default true. */
   biasCompensation?: boolean;
 }
@@ -130,7 +139,7 @@ export function resolvePruneOptions(options: PruneOptions): ResolvedPruneOptions
     recover: options.recover ?? 'refit',
     layerShare: options.layerShare ?? 'auto',
     keyValueGroups: options.keyValueGroups ?? 'auto',
-    shape: options.shape ?? 'uniform',
+    shape: options.shape ?? (options.method === 'taylor' ? 'per-layer' : 'uniform'),
     align: options.align ?? 'auto',
     protectFirst: options.protectFirst ?? 'auto',
     protectLast: options.protectLast ?? 'auto',
@@ -144,6 +153,7 @@ export function resolvePruneOptions(options: PruneOptions): ResolvedPruneOptions
     maskDamping: options.maskDamping ?? 1e-2,
     maskLimit: options.maskLimit ?? 10,
     increment: options.increment ?? 0.05,
+    gradientSamples: options.gradientSamples ?? 10,
     biasCompensation: options.biasCompensation ?? true,
   };
   oneOf('method', resolved.method, PRUNE_METHODS);
@@ -152,6 +162,7 @@ export function resolvePruneOptions(options: PruneOptions): ResolvedPruneOptions
   oneOf('shape', resolved.shape, ['uniform', 'per-layer']);
   range('ratio', resolved.ratio, 0, 1, 'below');
   whole('samples', resolved.samples, 1);
+  whole('gradientSamples', resolved.gradientSamples, 1);
   whole('window', resolved.window, 2);
   whole('seed', resolved.seed, 0);
   for (const name of ['align', 'protectFirst', 'protectLast'] as const) {

@@ -116,6 +116,7 @@ export class PruneRun {
       ...(signal === undefined ? {} : { signal }),
       onLayer: (phase, layer) => {
         if (phase === 'survey') this.#progress('calibrate', layer + 1, layers, 'layers');
+        if (phase === 'gradients') this.#progress('gradients', layers - layer, layers, 'layers');
       },
     };
   }

@@ -35,23 +35,29 @@ export interface UniformSplitRequest {
   groups: number;
   /** The MLP width becomes a multiple of this. */
   align: number;
+  /** Layers that nothing is taken from; default none. */
+  whole?: readonly number[];
 }
 
 /**
  * The split with the widest common MLP that removes at least `ratio`, given the layers and groups
- * that go. Layers that are narrower already stay as they are.
+ * that go. Layers that are narrower already, and those in `whole`, stay as they are.
  * @returns undefined when even the narrowest MLP removes too little, or when less than all channels
  * must stay although the layers and groups alone remove enough
  */
 export function uniformSplit(
   config: ModelConfig,
-  { ratio, dropped, groups, align }: UniformSplitRequest,
+  { ratio, dropped, groups, align, whole: kept = [] }: UniformSplitRequest,
 ): Split | undefined {
   const { layers } = config;
   const widest = Math.max(...layers.map((layer) => layer.intermediateSize));
-  const keptGroups = layers.map((layer) => Math.min(layer.numKeyValueHeads, groups));
+  const keptGroups = layers.map((layer, i) =>
+    kept.includes(i) ? layer.numKeyValueHeads : Math.min(layer.numKeyValueHeads, groups),
+  );
   const at = (width: number): Split => {
-    const channels = layers.map((layer) => Math.min(layer.intermediateSize, width));
+    const channels = layers.map((layer, i) =>
+      kept.includes(i) ? layer.intermediateSize : Math.min(layer.intermediateSize, width),
+    );
     const split = { dropped: [...dropped], groups: keptGroups, channels };
     return { ...split, ratio: splitRatio(config, split) };
   };

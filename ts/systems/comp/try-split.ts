@@ -1,6 +1,7 @@
-import type { BlockMethod } from '../../pruning/block-task.js';
+import type { BlockMethod, KeepUnits } from '../../pruning/block-task.js';
 import { pruneLayers } from './prune-layers.js';
 import type { Split } from './split.js';
+import type { UnitPlan } from './unit-plan.js';
 import type { Workbench } from './workbench.js';
 
 /** How good a split is, on held-out windows that no equation has seen. */
@@ -11,12 +12,16 @@ export interface SplitQuality {
   divergence: number;
 }
 
-/** Prunes a model by a split, without a variance guard that moves its widths, and judges it. */
+/**
+ * Prunes a model by a split, without a variance guard that moves its widths, and judges it.
+ * @param units the units that stay, where the method names them itself
+ */
 export async function trySplit(
   bench: Workbench,
   method: BlockMethod,
   split: Split,
   seed: number,
+  units?: UnitPlan,
 ): Promise<SplitQuality> {
   const { maxMaskVariance: _, ...unguarded } = method;
   const { loss, divergence = Number.NaN } = await pruneLayers(bench, {
@@ -27,7 +32,10 @@ export async function trySplit(
     plan: (layer) =>
       split.dropped.includes(layer)
         ? undefined
-        : { groups: split.groups[layer] as number, channels: split.channels[layer] as number },
+        : {
+            groups: (units ?? split).groups[layer] as KeepUnits,
+            channels: (units ?? split).channels[layer] as KeepUnits,
+          },
   });
   return { loss, divergence };
 }
