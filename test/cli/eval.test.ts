@@ -64,6 +64,20 @@ test('eval --task prints accuracies with their errors, and as JSON', async () =>
   assert.ok(json.acc >= 0 && json.accNorm <= 1 && json.accStderr >= 0);
 });
 
+test('eval --task takes an adapter', async () => {
+  const adapter = join(temporaryDirectory(), 'adapter');
+  const text = join(root, 'demo', 'text', 'wizard-of-oz.txt');
+  const steps = ['--steps', '2', '--max-length', '32', '--lr', '0.05', '--quiet'];
+  const trained = await cli(['finetune', MODEL, '--data', text, '--output', adapter, ...steps]);
+  assert.is(trained.code, 0, trained.stderr);
+  const args = ['eval', MODEL, '--task', 'arc_easy', '--data', QUESTIONS, '--adapter', adapter];
+  const { code, stdout, stderr } = await cli(args);
+  assert.is(code, 0, stderr);
+  assert.match(stdout, /^task {2,}arc_easy\nacc +\d/);
+  const missing = await cli([...args.slice(0, -1), join(adapter, 'none')]);
+  assert.is(missing.code, 1);
+});
+
 test('texts and windows that make no sense are refused with a remedy', async () => {
   const directory = temporaryDirectory();
   const file = (name: string, content: string | Uint8Array) => {

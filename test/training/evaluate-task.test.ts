@@ -2,15 +2,21 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ProgressEvent } from '../../ts/common/events.js';
+import { Random } from '../../ts/common/random.js';
 import { readQuestions } from '../../ts/data/tasks/read-questions.js';
 import { TASK_NAMES, TASKS, type TaskName } from '../../ts/data/tasks/tasks.js';
 import { Tokenizer } from '../../ts/data/tokenizer.js';
+import { makeAdapterConfig } from '../../ts/formats/adapter-config.js';
+import { readAdapter, writeAdapter } from '../../ts/formats/peft-adapter.js';
+import { adapterFileOf, createAdapterSet } from '../../ts/models/create-adapter-set.js';
 import { loadModel } from '../../ts/models/load-model.js';
 import {
   type EvaluateTaskOptions,
   evaluateTask,
   type ScoredQuestion,
 } from '../../ts/training/evaluate-task.js';
+import { mergeAdapter } from '../../ts/training/merge-adapter.js';
+import { Tensor } from '../../ts/tensor/tensor.js';
 import { assert, close, fails, test } from '../harness.js';
 import { temporaryDirectory } from '../temporary-directory.js';
 
@@ -95,6 +101,72 @@ test('evaluating layer by layer changes nothing', async () => {
     close(logLikelihoods, whole.questions[i]!.logLikelihoods, 1e-6);
   }
   await fails(() => evaluateTask(babyllama, { ...options, maxMemory: '10MB' }), 'CONFIG');
+});
+
+/** An adapter that changes every layer, and the model with it merged in. */
+async function adapted(model: string): Promise<{ adapter: string; merged: string }> {
+  const parent = temporaryDirectory();
+  const [adapter, merged] = [join(parent, 'adapter'), join(parent, 'merged')];
+  const base = await loadModel(model);
+  const targetModules = ['q_proj', 'v_proj', 'o_proj', 'gate_proj', 'down_proj'];
+  const config = makeAdapterConfig({ r: 3, loraAlpha: 6, targetModules });
+  const set = createAdapterSet(base, config, 3);
+  const random = new Random(4);
+  for (const { b } of set.adapters.values()) {
+    const values = Float32Array.from({ length: b.size }, () => 0.05 * random.normal());
+    b.value.copyFrom(Tensor.from(values, b.value.shape));
+  }
+  await writeAdapter(adapter, await adapterFileOf(set, config));
+  set.dispose();
+  base.dispose();
+  await mergeAdapter(model, adapter, { output: merged });
+  return { adapter, merged };
+}
+
+test('with an adapter, choices are as likely as in the merged model', async () => {
+  for (const model of [stories260K, babyllama]) {
+    const { adapter, merged } = await adapted(model);
+    for (const task of ['boolq', 'hellaswag'] as const) {
+      if (model === babyllama && task === 'hellaswag') continue;
+      const options = { task, data: fixture(task), dtype: 'f32' } as const;
+      const base = await scored(model, options);
+      const expected = await scored(merged, options);
+      const resident = await scored(model, { ...options, adapter });
+      const layers = await scored(model, { ...options, adapter, maxMemory: '203MB' });
+      for (const { questions } of [resident, layers]) {
+        for (const [i, { logLikelihoods, best }] of questions.entries()) {
+          close(logLikelihoods, expected.questions[i]!.logLikelihoods, 1e-4);
+          assert.is(best, expected.questions[i]!.best);
+        }
+      }
+      const moved = resident.questions.some(({ logLikelihoods }, i) =>
+        logLikelihoods.some((x, c) => {
+          const before = base.questions[i]!.logLikelihoods[c] as number;
+          return Math.abs(x - before) > 0.01 * Math.abs(before);
+        }),
+      );
+      assert.ok(moved, 'the adapter changes nothing');
+      assert.is(resident.result.acc, expected.result.acc);
+    }
+    const other = model === babyllama ? stories260K : babyllama;
+    const options = { task: 'boolq', data: fixture('boolq'), adapter } as const;
+    const error = await fails(() => evaluateTask(other, options), 'CONFIG');
+    assert.match(error.message, /adapts model\.layers/);
+  }
+});
+
+test('an adapter that replaces whole tensors is refused by name', async () => {
+  const { adapter } = await adapted(stories260K);
+  const file = await readAdapter(adapter);
+  const config = makeAdapterConfig({ ...file.config, modulesToSave: ['lm_head'] });
+  const shape = [512, 64];
+  const data = new Float32Array(512 * 64);
+  const modulesToSave = new Map([['lm_head.weight', { shape, data }]]);
+  const whole = join(temporaryDirectory(), 'whole');
+  await writeAdapter(whole, { ...file, config, modulesToSave });
+  const options = { task: 'boolq', data: fixture('boolq'), adapter: whole } as const;
+  const error = await fails(() => evaluateTask(stories260K, options), 'UNSUPPORTED');
+  assert.match(error.message, /lm_head\.weight/);
 });
 
 test('the result says what was measured', async () => {

@@ -30,6 +30,7 @@ Examples:
   espalier eval ./model --text book.txt --window 512 --stride 256 --max-memory 2GB
   espalier eval ./model --text book.txt --json | jq .perplexity
   espalier eval ./model --task arc_easy --data ARC-Easy-Test.jsonl
+  espalier eval ./model --adapter ./adapter --task boolq --data dev.jsonl
   espalier eval ./bert --adapter ./adapter --task classify --data dev.tsv
   espalier eval ./model --task piqa --data valid.jsonl --labels valid-labels.lst --limit 500
 `;
@@ -86,11 +87,6 @@ export function addEval(program: Command, run: RunVerb): void {
       if (data === undefined)
         return command.error(`error: --data FILE is missing for --task ${task}`);
       if (task === 'classify') return runClassify(run, model, data, flags);
-      if (flags.adapter !== undefined) {
-        return command.error(
-          `error: --adapter is not supported with --task ${task}; merge it first`,
-        );
-      }
       return runTask(run, model, task, data, flags);
     });
   addCommonFlags(command);
@@ -141,7 +137,7 @@ function runTask(
   data: string,
   flags: EvalFlags,
 ): Promise<void> {
-  const { device, dtype, labels, limit, maxMemory } = flags;
+  const { device, dtype, labels, limit, maxMemory, adapter } = flags;
   return run(flags, {
     computes: true,
     work: (long) =>
@@ -153,6 +149,7 @@ function runTask(
         data,
         ...(labels === undefined ? {} : { labels }),
         ...(limit === undefined ? {} : { limit }),
+        ...(adapter === undefined ? {} : { adapter }),
         ...(maxMemory === undefined ? {} : { maxMemory }),
       }),
     text: taskText,

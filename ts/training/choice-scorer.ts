@@ -1,12 +1,19 @@
 import { throwIfAborted } from '../common/abort.js';
 import type { Checkpoint } from '../models/checkpoint.js';
 import { headLoss } from '../models/decoder-head.js';
+import { layerContext } from '../models/forward-context.js';
 import { layerForward } from '../models/layer-forward.js';
-import { disposeLayer, type LayerWeights, loadLayer } from '../models/layer-weights.js';
+import {
+  disposeLayer,
+  layerLinears,
+  type LayerWeights,
+  loadLayer,
+} from '../models/layer-weights.js';
 import { disposeOuter, loadOuter, type OuterWeights } from '../models/outer-weights.js';
 import { layerParameters } from '../models/parameter-counts.js';
 import { ropeFrequencies } from '../models/rope-frequencies.js';
 import { layoutRows, SharedPrefixAttention } from '../models/shared-prefix.js';
+import type { AdapterSet } from '../nn/adapter-set.js';
 import { embedding } from '../ops/embedding.js';
 import { gatherRows } from '../ops/gather-rows.js';
 import { scope } from '../tensor/scope.js';
@@ -29,6 +36,7 @@ export class ChoiceScorer {
   rows = 0;
   readonly #checkpoint: Checkpoint;
   readonly #plan: EvaluationPlan;
+  readonly #adapter: AdapterSet | undefined;
   readonly #signal: AbortSignal | undefined;
   readonly #outer: OuterWeights;
   readonly #layers: readonly LayerWeights[] | undefined;
@@ -38,13 +46,22 @@ export class ChoiceScorer {
   /**
    * Loads the weights that stay.
    * @param plan `batch` and `chunk` count tokens
+   * @param options `adapter` is put in force, and stays its owner's
    * @throws EspalierError as `Checkpoint.tensor`
    */
-  constructor(checkpoint: Checkpoint, plan: EvaluationPlan, signal?: AbortSignal) {
+  constructor(
+    checkpoint: Checkpoint,
+    plan: EvaluationPlan,
+    {
+      adapter,
+      signal,
+    }: { adapter?: AdapterSet | undefined; signal?: AbortSignal | undefined } = {},
+  ) {
     const { config } = checkpoint;
     const dtype = plan.load;
     this.#checkpoint = checkpoint;
     this.#plan = plan;
+    this.#adapter = adapter;
     this.#signal = signal;
     this.#pacer = new Pacer(signal);
     this.#outer = loadOuter(checkpoint, dtype);
@@ -102,10 +119,14 @@ export class ChoiceScorer {
       for (const [i, shape] of config.layers.entries()) {
         const layer = this.#layers?.[i] ?? loadLayer(this.#checkpoint, i, dtype);
         const work = layerParameters(config, shape).total / config.hiddenSize;
+        const context = layerContext(layerLinears(layer, i), this.#adapter);
         try {
           for (const one of running) {
             const { attend } = one.attention;
-            const next = layerForward(config, layer, one.stream, this.#frequencies, { attend });
+            const next = layerForward(config, layer, one.stream, this.#frequencies, {
+              attend,
+              context,
+            });
             one.stream.dispose();
             one.stream = next;
             await this.#pacer.queued(next, work * next.size);

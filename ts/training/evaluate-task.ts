@@ -11,12 +11,14 @@ import {
 import { TASK_NAMES, TASKS, type TaskName } from '../data/tasks/tasks.js';
 import { Tokenizer } from '../data/tokenizer.js';
 import { Checkpoint } from '../models/checkpoint.js';
+import type { AdapterSet } from '../nn/adapter-set.js';
 import { resolveDevice } from '../native/resolve-device.js';
 import { checkTokenIds } from './check-token-ids.js';
 import { accuracy, judge } from './choice-metrics.js';
 import { ChoiceScorer } from './choice-scorer.js';
 import { type EncodedQuestion, encodeQuestions } from './encode-question.js';
 import { checkPlanOptions, planEvaluation } from './evaluation-plan.js';
+import { openAdapter } from './open-adapter.js';
 
 /** Options of {@link evaluateTask}. */
 export interface EvaluateTaskOptions extends LongOperationOptions {
@@ -37,6 +39,8 @@ export interface EvaluateTaskOptions extends LongOperationOptions {
   device?: string;
   /** How weights are held, as for `evaluate`; default `auto`, as stored. */
   dtype?: 'auto' | 'f32' | 'bf16' | 'stored';
+  /** A PEFT directory whose adapter is put in force; default none. */
+  adapter?: string;
   /** Called with the scores of every question, in the order of the file. */
   onQuestion?: (question: ScoredQuestion) => void;
 }
@@ -109,16 +113,18 @@ export async function evaluateTask(
   const total = await countQuestions(data, { limit, signal });
   if (total === 0) throw new EspalierError('CONFIG', `${data} has no questions`);
   const checkpoint = await Checkpoint.open(directory);
+  let adapter: AdapterSet | undefined;
   let tokenizer: Tokenizer | undefined;
   let scorer: ChoiceScorer | undefined;
   try {
+    adapter = await openAdapter(checkpoint, options.adapter);
     tokenizer = await Tokenizer.open(directory, signal);
     const plan = planEvaluation(
       checkpoint,
       { window: 1, count: Number.MAX_SAFE_INTEGER },
       { ...options, maxMemory },
     );
-    scorer = new ChoiceScorer(checkpoint, plan, signal);
+    scorer = new ChoiceScorer(checkpoint, plan, { adapter, signal });
     const tally = new Tally();
     const report = (completed: number) =>
       onProgress?.({
@@ -165,6 +171,7 @@ export async function evaluateTask(
     };
   } finally {
     scorer?.dispose();
+    adapter?.dispose();
     await tokenizer?.dispose();
     checkpoint.close();
   }

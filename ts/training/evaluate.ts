@@ -6,14 +6,12 @@ import { parseBytes } from '../common/parse-bytes.js';
 import { checkWindowOptions, cutWindows } from '../data/text-windows.js';
 import { Tokenizer } from '../data/tokenizer.js';
 import type { ModelConfig } from '../formats/model-config.js';
-import { readAdapter } from '../formats/peft-adapter.js';
 import { Checkpoint } from '../models/checkpoint.js';
-import { adapterSetOf } from '../models/create-adapter-set.js';
-import { decoderTensors } from '../models/decoder-tensors.js';
 import type { AdapterSet } from '../nn/adapter-set.js';
 import { resolveDevice } from '../native/resolve-device.js';
 import { checkTokenIds } from './check-token-ids.js';
 import { checkPlanOptions, planEvaluation } from './evaluation-plan.js';
+import { openAdapter } from './open-adapter.js';
 import { windowLosses } from './window-losses.js';
 
 /** Options of {@link evaluate}. */
@@ -88,11 +86,9 @@ export async function evaluate(directory: string, options: EvaluateOptions): Pro
   checkWindowOptions({ ...options, window });
   checkPlanOptions(options);
   const checkpoint = await Checkpoint.open(directory);
-  const adapter = await openAdapter(checkpoint, options.adapter).catch((error) => {
-    checkpoint.close();
-    throw error;
-  });
+  let adapter: AdapterSet | undefined;
   try {
+    adapter = await openAdapter(checkpoint, options.adapter);
     const { config } = checkpoint;
     checkWindow(window, config);
     onProgress?.({ phase: 'tokenize', completed: 0, total: 1, unit: 'texts' });
@@ -125,27 +121,6 @@ export async function evaluate(directory: string, options: EvaluateOptions): Pro
     adapter?.dispose();
     checkpoint.close();
   }
-}
-
-/** An adapter all of whose modules the model has. */
-async function openAdapter(
-  { config }: Checkpoint,
-  directory: string | undefined,
-): Promise<AdapterSet | undefined> {
-  if (directory === undefined) return undefined;
-  const file = await readAdapter(directory);
-  const shapes = new Map(decoderTensors(config).map(({ name, shape }) => [name, shape]));
-  for (const [path, { inFeatures, outFeatures }] of file.modules) {
-    const shape = shapes.get(`${path}.weight`);
-    if (shape?.join() === [outFeatures, inFeatures].join()) continue;
-    const has = shape === undefined ? 'which the model does not have' : `but it is [${shape}]`;
-    throw new EspalierError(
-      'CONFIG',
-      `${directory} adapts ${path} of [${outFeatures}, ${inFeatures}], ${has}`,
-      { remedy: 'use the adapter with the base model it was trained on' },
-    );
-  }
-  return adapterSetOf(file);
 }
 
 function checkWindow(window: number, { maxPositionEmbeddings }: ModelConfig): void {
