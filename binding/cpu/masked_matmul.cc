@@ -3,48 +3,63 @@
 // [N, K] and b: [N] f32, bf16 or f16; kept rows and columns as increasing index lists; a dense mask
 // as u8 [N, K]. What is masked takes no part: an infinity or NaN there does not reach the result.
 //
-// Kept rows go through in panels, copied without the columns that are not kept, and the panel's
-// product is spread over its rows' places. Panels of consecutive rows need neither copy nor spread.
+// A product has to copy its operands into panels anyway, so selecting rows and columns, widening
+// and masking happen on that copy, and rows find their places when sums leave. Threads share the
+// panels of x and wait for each other once, when those are packed; each then takes a part of the
+// kept rows through: a block of weights stays in its second cache while all samples pass.
+#include <omp.h>
+
 #include <algorithm>
+#include <array>
 
 #include "binding/cpu/cpu_backend.h"
-#include "binding/cpu/gemm.h"
 #include "binding/cpu/indices.h"
 #include "binding/cpu/pack_weight.h"
+#include "binding/cpu/panel_product.h"
 #include "binding/cpu/scratch.h"
-#include "binding/cpu/tile_product.h"
 #include "binding/cpu/weight_product.h"
 #include "binding/cpu/widen.h"
 
 namespace espalier::cpu {
 namespace {
 
-// Samples that go through together: enough to make a panel's copy cheap beside its product.
-constexpr int64_t kSamples = 2048;
-// Runs of consecutive kept rows from this length on are products of their own, in place.
-constexpr int64_t kRun = 128;
-// oneDNN's product of wide rows is a fifth faster when their stride is a multiple of this; rows of
-// a gathered x are spaced so.
-constexpr int64_t kStride = 256;
-// With more of the rows than this kept, the others are computed too and zeroed.
-constexpr double kDenseAbove = 0.95;
+// Samples that go through together: enough to make a block's copy cheap beside its product, few
+// enough that its sums stay in the second cache with it.
+constexpr int64_t kSamples = 512;
+// Strips of a block of weights.
+constexpr int64_t kStrips = 8;
+// Columns of a dense mask that are skipped when nothing is kept in them over a whole strip.
+constexpr int64_t kChunk = 64;
+// Multiply-adds below which threads cost more than they bring.
+constexpr int64_t kParallelWork = int64_t{1} << 17;
 
-// Temporaries, sized for the largest panel.
+// Part `i` of `count` items split evenly into `parts`.
+int64_t part(int64_t count, int64_t i, int64_t parts) { return count * i / parts; }
+
+int64_t ceiling(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// Temporaries of one thread.
 struct Buffers {
-  float* weights;
-  float* products;
-  float* bias;
-  float* x;
+  float* strips;   // a block of weights
+  float* sums;     // [panels][rows of a block][samples of a panel]
+  float* results;  // one panel's, [samples of a panel][rows of a block, and a vector]
+  float* bias;     // of a block
+  int32_t* places;
+  int32_t* bases;
 };
 
-int64_t spaced(int64_t width) {
-  return width < kStride ? width : (width + kStride - 1) / kStride * kStride;
-}
+// A strip of weights as it lies in its buffer.
+struct Strip {
+  int64_t first;  // kept row, within the block
+  int64_t rows;
+  std::array<ColumnRange, kStripColumns / kChunk> ranges;
+  size_t range_count;
+};
 
-class GatheredProduct {
+class MaskedProduct {
  public:
-  GatheredProduct(const MaskedMatmulArguments& a, const int32_t* rows, int64_t row_count,
-                  const ColumnSelection& columns)
+  MaskedProduct(const MaskedMatmulArguments& a, const int32_t* rows, int64_t row_count,
+                const ColumnSelection& columns)
       : a_(a),
         rows_(rows),
         row_count_(row_count),
@@ -52,23 +67,49 @@ class GatheredProduct {
         samples_(a.output.shape.rows()),
         output_width_(a.output.shape.columns()),
         gather_x_(columns.list != nullptr && a.x.shape.columns() != columns.count),
-        panel_(std::min(row_count, kPackRows)),
-        stride_(gather_x_ ? spaced(columns.count) : columns.count) {}
+        shape_(panel_shape()),
+        block_rows_(ceiling(kStrips * shape_.rows, shape_.lanes) * shape_.lanes) {}
 
   Status run() {
-    const Scratch<float> weights(static_cast<size_t>(kPackRows * kPackColumns));
-    const Scratch<float> products(static_cast<size_t>(std::min(samples_, kSamples) * panel_));
-    const Scratch<float> bias(static_cast<size_t>(panel_));
-    const Scratch<float> x(
-        static_cast<size_t>(gather_x_ ? std::min(samples_, kSamples) * stride_ : 0));
-    if (weights.data() == nullptr || products.data() == nullptr || bias.data() == nullptr ||
-        x.data() == nullptr) {
+    if (row_count_ == 0) {
+      std::fill_n(a_.output.as<float>(), a_.output.shape.elements(), 0.0F);
+      return {};
+    }
+    const auto threads = static_cast<int64_t>(omp_get_max_threads());
+    const int64_t panels = ceiling(std::min(samples_, kSamples), shape_.samples);
+    const int64_t strips = kStrips * shape_.rows * kStripStride;
+    const int64_t sums = panels * block_rows_ * shape_.samples;
+    const int64_t results = shape_.samples * results_stride();
+    const int64_t own = strips + sums + results + block_rows_;
+    const int64_t indices = 2 * output_width_ + shape_.lanes;
+    const Scratch<float> x(static_cast<size_t>(panels * shape_.samples * width()));
+    const Scratch<float> values(static_cast<size_t>(threads * own));
+    const Scratch<int32_t> places(static_cast<size_t>(threads * indices));
+    if (x.data() == nullptr || values.data() == nullptr || places.data() == nullptr) {
       return out_of_scratch();
     }
-    const Buffers buffers{weights.data(), products.data(), bias.data(), x.data()};
     for (int64_t sample = 0; sample < samples_; sample += kSamples) {
-      Status status = block(buffers, sample, std::min(kSamples, samples_ - sample));
-      if (!status.ok()) return status;
+      const int64_t count = std::min(kSamples, samples_ - sample);
+#pragma omp parallel if (count * row_count_ * width() > kParallelWork)
+      {
+        const int64_t thread = omp_get_thread_num();
+        const int64_t team = omp_get_num_threads();
+        float* mine = values.data() + thread * own;
+        const Buffers buffers{.strips = mine,
+                              .sums = mine + strips,
+                              .results = mine + strips + sums,
+                              .bias = mine + strips + sums + results,
+                              .places = places.data() + thread * indices,
+                              .bases = places.data() + thread * indices + output_width_};
+        pack_samples(sample, count, buffers, x.data());
+        const int64_t first = part(row_count_, thread, team);
+        const int64_t rows = part(row_count_, thread + 1, team) - first;
+        const int64_t blocks = ceiling(rows, kStrips * shape_.rows);
+        for (int64_t i = 0; i < blocks; ++i) {
+          block(first + part(rows, i, blocks), first + part(rows, i + 1, blocks), sample, count,
+                x.data(), buffers);
+        }
+      }
     }
     return {};
   }
@@ -76,89 +117,61 @@ class GatheredProduct {
  private:
   [[nodiscard]] int64_t width() const { return columns_.count; }
   [[nodiscard]] int64_t row(int64_t i) const { return rows_ == nullptr ? i : rows_[i]; }
+  [[nodiscard]] int64_t results_stride() const { return block_rows_ + shape_.lanes; }
 
-  // A place in the output: the row itself, or its rank among the kept ones.
-  [[nodiscard]] int64_t place(int64_t i) const { return a_.compact ? i : row(i); }
-
-  // Rows of the panel that begins with the i-th kept row: a run of consecutive ones when it is long
-  // enough, otherwise as many as fit.
-  [[nodiscard]] int64_t panel_at(int64_t i) const {
-    const int64_t most = std::min(panel_, row_count_ - i);
-    int64_t run = 1;
-    while (run < most && row(i + run) == row(i) + run) ++run;
-    return run >= kRun ? run : most;
-  }
-
-  Status block(const Buffers& buffers, int64_t sample, int64_t count) {
-    const float* x = a_.x.as<float>() + sample * a_.x.shape.columns();
-    if (gather_x_) {
-      const ConstView& source = a_.x;
-#pragma omp parallel for schedule(static) if (count * width() > 16384)
-      for (int64_t m = 0; m < count; ++m) {
-        pack_row({.weights = x + m * source.shape.columns()}, {}, DType::f32, columns_, 0, width(),
-                 buffers.x + m * stride_);
+  // Panels of x, by all threads together.
+  void pack_samples(int64_t sample, int64_t count, const Buffers& buffers, float* target) const {
+    const int64_t stride = a_.x.shape.columns();
+#pragma omp for collapse(2) schedule(static)
+    for (int64_t first = 0; first < count; first += shape_.samples) {
+      for (int64_t begin = 0; begin < width(); begin += kStripColumns) {
+        const int64_t end = std::min(width(), begin + kStripColumns);
+        const int64_t rows = std::min(shape_.samples, count - first);
+        const float* x = a_.x.as<float>() + (sample + first) * stride;
+        float* panel = target + first * width() + begin * shape_.samples;
+        if (!gather_x_) {
+          transpose_panel(x + begin, stride, rows, end - begin, panel);
+          continue;
+        }
+        for (int64_t m = 0; m < rows; ++m) {
+          pack_row({.weights = x + m * stride}, {}, DType::f32, columns_, begin, end,
+                   buffers.strips + m * kStripStride);
+        }
+        transpose_panel(buffers.strips, kStripStride, rows, end - begin, panel);
       }
-      x = buffers.x;
     }
-    float* y = a_.output.as<float>() + sample * output_width_;
-    int64_t next = 0;
-    for (int64_t i = 0; i < row_count_;) {
-      const int64_t rows = panel_at(i);
-      if (Status status = panel(buffers, x, count, i, rows, y, next); !status.ok()) return status;
-      i += rows;
-      next = place(i - 1) + 1;
-    }
-    clear(y, count, next, output_width_);
-    return {};
   }
 
-  // Kept rows [i, i + rows); columns of y before `next` are done.
-  Status panel(const Buffers& buffers, const float* x, int64_t count, int64_t i, int64_t rows,
-               float* y, int64_t next) {
-    const bool consecutive = row(i + rows - 1) - row(i) == rows - 1;
-    const bool direct = consecutive || a_.compact;
-    Gemm product{.transpose_b = true,
-                 .m = count,
-                 .n = rows,
-                 .k = width(),
-                 .a = x,
-                 .lda = std::max<int64_t>(1, stride_),
-                 .b = buffers.weights,
-                 .ldb = kPackColumns,
-                 .c = direct ? y + place(i) : buffers.products,
-                 .ldc = direct ? output_width_ : rows,
-                 .accumulate = a_.bias.given()};
-    if (direct) clear(y, count, next, place(i));
-    if (a_.bias.given()) {
-      gather_bias(i, rows, buffers.bias);
-      fill_with_bias({.data = buffers.bias, .dtype = DType::f32, .shape = {rows}}, 0, rows, count,
-                     product.ldc, product.c);
+  // Kept rows [i, end) for `count` samples.
+  void block(int64_t i, int64_t end, int64_t sample, int64_t count, const float* x,
+             const Buffers& buffers) const {
+    const int64_t rows = end - i;
+    const int64_t strip_count = ceiling(rows, shape_.rows);
+    std::array<Strip, kStrips> strips;
+    for (int64_t begin = 0; begin == 0 || begin < width(); begin += kStripColumns) {
+      const int64_t columns = std::min(width(), begin + kStripColumns);
+      for (int64_t s = 0; s < strip_count; ++s) {
+        Strip& strip = strips[static_cast<size_t>(s)];
+        strip.first = part(rows, s, strip_count);
+        strip.rows = part(rows, s + 1, strip_count) - strip.first;
+        pack_strip(i + strip.first, begin, columns, strip, strip_at(buffers, s));
+      }
+      for (int64_t first = 0; first < count; first += shape_.samples) {
+        for (int64_t s = 0; s < strip_count; ++s) {
+          const Strip& strip = strips[static_cast<size_t>(s)];
+          if (begin > 0 && strip.range_count == 0) continue;
+          multiply_panel(x + first * width() + begin * shape_.samples, count - first,
+                         strip_at(buffers, s), strip.rows, {strip.ranges.data(), strip.range_count},
+                         buffers.sums + first * block_rows_ + strip.first * shape_.samples,
+                         begin > 0);
+        }
+      }
     }
-    Status status;
-    if (consecutive && columns_.list == nullptr && !a_.mask.given() &&
-        a_.weight.dtype == DType::f32) {
-      product.b = a_.weight.as<float>() + row(i) * width();
-      product.ldb = std::max<int64_t>(1, width());
-      status = gemm(product);
-    } else {
-      status = packed(product, i, buffers.weights);
-    }
-    if (status.ok() && !direct) spread(buffers.products, count, i, rows, y, next);
-    return status;
+    finish(i, end, sample, count, buffers);
   }
 
-  // The product with kept rows from i on, their weights packed a block of columns at a time.
-  Status packed(Gemm product, int64_t i, float* weights) const {
-    const float* x = product.a;
-    for (int64_t begin = 0; begin == 0 || begin < width(); begin += kPackColumns) {
-      const int64_t end = std::min(width(), begin + kPackColumns);
-      pack(i, product.n, begin, end, weights);
-      product.a = x + begin;
-      product.k = end - begin;
-      if (Status status = gemm(product); !status.ok()) return status;
-      product.accumulate = true;
-    }
-    return {};
+  [[nodiscard]] float* strip_at(const Buffers& buffers, int64_t s) const {
+    return buffers.strips + s * shape_.rows * kStripStride;
   }
 
   // The i-th kept row.
@@ -168,39 +181,90 @@ class GatheredProduct {
             .mask = a_.mask.given() ? a_.mask.as<uint8_t>() + start : nullptr};
   }
 
-  void pack(int64_t i, int64_t rows, int64_t begin, int64_t end, float* target) const {
-#pragma omp parallel for schedule(static) if (rows * (end - begin) > 16384)
+  // Columns [begin, end) of the strip's rows, which begin with the i-th kept one.
+  void pack_strip(int64_t i, int64_t begin, int64_t end, Strip& strip, float* target) const {
+    find_ranges(i, begin, end, strip);
+    for (int64_t r = 0; r < strip.rows; ++r) {
+      const WeightRow next = r + 1 < strip.rows ? weight_row(i + r + 1) : WeightRow{};
+      for (size_t k = 0; k < strip.range_count; ++k) {
+        const ColumnRange range = strip.ranges[k];
+        pack_row(weight_row(i + r), next, a_.weight.dtype, columns_, begin + range.begin,
+                 begin + range.end, target + r * kStripStride + range.begin);
+      }
+    }
+  }
+
+  // Which of the strip's columns [begin, end) take part, relative to `begin`.
+  void find_ranges(int64_t i, int64_t begin, int64_t end, Strip& strip) const {
+    strip.range_count = 0;
+    if (!a_.mask.given() || columns_.list != nullptr) {
+      if (begin < end) strip.ranges[strip.range_count++] = {0, end - begin};
+      return;
+    }
+    for (int64_t c = begin; c < end; c += kChunk) {
+      const int64_t stop = std::min(end, c + kChunk);
+      if (!keeps_any(i, strip.rows, c, stop)) continue;
+      if (strip.range_count > 0 && strip.ranges[strip.range_count - 1].end == c - begin) {
+        strip.ranges[strip.range_count - 1].end = stop - begin;
+      } else {
+        strip.ranges[strip.range_count++] = {c - begin, stop - begin};
+      }
+    }
+  }
+
+  [[nodiscard]] bool keeps_any(int64_t i, int64_t rows, int64_t begin, int64_t end) const {
     for (int64_t r = 0; r < rows; ++r) {
-      pack_row(weight_row(i + r), r + 1 < rows ? weight_row(i + r + 1) : WeightRow{},
-               a_.weight.dtype, columns_, begin, end, target + r * kPackColumns);
+      const uint8_t* mask = weight_row(i + r).mask;
+      uint8_t seen = 0;
+      for (int64_t c = begin; c < end; ++c) seen |= mask[c];
+      if (seen != 0) return true;
+    }
+    return false;
+  }
+
+  // Sums of kept rows [i, end) to their places in y, and zeros where none was kept up to the place
+  // of row `end`.
+  void finish(int64_t i, int64_t end, int64_t sample, int64_t count, const Buffers& buffers) const {
+    const int64_t rows = end - i;
+    const bool spreads = rows_ != nullptr && !a_.compact;
+    int64_t begin = i;
+    int64_t size = rows;
+    if (spreads) {
+      begin = i == 0 ? 0 : row(i);
+      size = (end == row_count_ ? output_width_ : row(end)) - begin;
+      find_places(i, rows, begin, size, buffers);
+    }
+    for (int64_t r = 0; r < block_rows_; ++r) {
+      buffers.bias[r] = 0;
+      if (!a_.bias.given() || r >= rows) continue;
+      widen(weight_at(a_.bias.data, a_.bias.dtype, row(i + r)), a_.bias.dtype, 1, buffers.bias + r);
+    }
+    for (int64_t first = 0; first < count; first += shape_.samples) {
+      const int64_t left = std::min(shape_.samples, count - first);
+      transpose_sums(buffers.sums + first * block_rows_, rows, left, buffers.bias, buffers.results,
+                     results_stride());
+      for (int64_t m = 0; m < left; ++m) {
+        const float* source = buffers.results + m * results_stride();
+        float* y = a_.output.as<float>() + (sample + first + m) * output_width_ + begin;
+        if (spreads) {
+          spread_row(source, buffers.places, buffers.bases, size, y);
+        } else {
+          std::copy_n(source, rows, y);
+        }
+      }
     }
   }
 
-  void gather_bias(int64_t i, int64_t rows, float* target) const {
-    for (int64_t r = 0; r < rows; ++r) {
-      widen(weight_at(a_.bias.data, a_.bias.dtype, row(i + r)), a_.bias.dtype, 1, target + r);
-    }
-  }
-
-  // y[:, row(i + r)] = products[:, r], zeros between them from column `next` on.
-  void spread(const float* products, int64_t count, int64_t i, int64_t rows, float* y,
-              int64_t next) const {
-    const int64_t end = row(i + rows - 1) + 1;
-    const int32_t* list = rows_ + i;
-#pragma omp parallel for schedule(static) if (count * rows > 16384)
-    for (int64_t m = 0; m < count; ++m) {
-      float* target = y + m * output_width_;
-      const float* source = products + m * rows;
-      std::fill(target + next, target + end, 0.0F);
-      for (int64_t r = 0; r < rows; ++r) target[list[r]] = source[r];
-    }
-  }
-
-  void clear(float* y, int64_t count, int64_t begin, int64_t end) const {
-    if (begin >= end) return;
-#pragma omp parallel for schedule(static) if (count * (end - begin) > 65536)
-    for (int64_t m = 0; m < count; ++m) {
-      std::fill(y + m * output_width_ + begin, y + m * output_width_ + end, 0.0F);
+  // What spread_row() asks for, for output columns [begin, begin + size).
+  void find_places(int64_t i, int64_t rows, int64_t begin, int64_t size,
+                   const Buffers& buffers) const {
+    int64_t next = 0;
+    int64_t base = 0;
+    for (int64_t o = 0; o < size; ++o) {
+      if (o % shape_.lanes == 0)
+        buffers.bases[o / shape_.lanes] = static_cast<int32_t>(base = next);
+      const bool kept = next < rows && row(i + next) == begin + o;
+      buffers.places[o] = kept ? static_cast<int32_t>(next++ - base) : -1;
     }
   }
 
@@ -211,33 +275,9 @@ class GatheredProduct {
   int64_t samples_;
   int64_t output_width_;
   bool gather_x_;
-  int64_t panel_;
-  int64_t stride_;  // of x
+  PanelShape shape_;
+  int64_t block_rows_;
 };
-
-// All rows, then zeros over those that are not kept.
-Status dense_then_clear(const MaskedMatmulArguments& a) {
-  const int64_t n = a.weight.shape[0];
-  const int64_t kept = a.rows.shape.elements();
-  const Scratch<int32_t> masked(static_cast<size_t>(n - kept));
-  if (masked.data() == nullptr) return out_of_scratch();
-  const auto* rows = a.rows.as<int32_t>();
-  int32_t next = 0;
-  int64_t count = 0;
-  for (int64_t i = 0; i < kept; next = rows[i++] + 1) {
-    while (next < rows[i]) masked.data()[count++] = next++;
-  }
-  while (count < n - kept) masked.data()[count++] = next++;
-  Status status = weight_product(a.x.as<float>(), a.output.shape.rows(), a.weight, a.bias,
-                                 a.output.as<float>());
-  if (!status.ok()) return status;
-#pragma omp parallel for schedule(static) if (a.output.shape.elements() > 65536)
-  for (int64_t m = 0; m < a.output.shape.rows(); ++m) {
-    float* y = a.output.as<float>() + m * n;
-    for (int64_t i = 0; i < count; ++i) y[masked.data()[i]] = 0;
-  }
-  return {};
-}
 
 Status check_lists(const MaskedMatmulArguments& a) {
   if (a.rows.given()) {
@@ -259,14 +299,9 @@ Status CpuBackend::masked_matmul(const MaskedMatmulArguments& a) {
   ColumnSelection columns{.width = k, .count = a.columns.given() ? a.columns.shape.elements() : k};
   // No column is kept: an empty list has no address and looks like one that was not given.
   if (a.x.shape.columns() == 0) columns.count = 0;
-  if (rows == n && columns.count == k) {
-    if (a.mask.given()) return tile_product(a);
+  if (rows == n && columns.count == k && !a.mask.given()) {
     return weight_product(a.x.as<float>(), a.output.shape.rows(), a.weight, a.bias,
                           a.output.as<float>());
-  }
-  const bool rows_only = columns.count == k && !a.mask.given() && !a.compact;
-  if (rows_only && static_cast<double>(rows) > kDenseAbove * static_cast<double>(n)) {
-    return dense_then_clear(a);
   }
   const bool selects = a.columns.given() && columns.count < k;
   const Scratch<uint8_t> keep(static_cast<size_t>(selects ? k : 0));
@@ -277,7 +312,7 @@ Status CpuBackend::masked_matmul(const MaskedMatmulArguments& a) {
     std::fill_n(keep.data(), k, uint8_t{0});
     for (int64_t i = 0; i < columns.count; ++i) keep.data()[columns.list[i]] = 1;
   }
-  return GatheredProduct(a, rows < n ? a.rows.as<int32_t>() : nullptr, rows, columns).run();
+  return MaskedProduct(a, rows < n ? a.rows.as<int32_t>() : nullptr, rows, columns).run();
 }
 
 }  // namespace espalier::cpu

@@ -7,12 +7,6 @@
 
 namespace espalier::cpu {
 
-/// Rows of weights that are packed at once.
-constexpr int64_t kPackRows = 512;
-/// Columns of weights that are packed at once: with kPackRows a block of 1 MiB, which the product
-/// finds in the second cache.
-constexpr int64_t kPackColumns = 512;
-
 /// Kept columns of a row of `width` weights.
 struct ColumnSelection {
   int64_t width = 0;

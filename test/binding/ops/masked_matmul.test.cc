@@ -118,6 +118,27 @@ TEST_CASE("maskedMatmul equals the double-precision masked product for any mix o
         check_all(*device, Problem(19, 150, 600, dtype, density), dtype);
         check_all(*device, Problem(2, 700, 40, dtype, density), dtype);
       }
+      // More samples, rows and columns than a block takes, and none of them a multiple.
+      check_all(*device, Problem(531, 130, 20, dtype, 0.5), dtype);
+      check_all(*device, Problem(35, 263, 1100, dtype, 0.7), dtype);
+    }
+  }
+}
+
+TEST_CASE("maskedMatmul gives the same bits for a sample alone and among others") {
+  for (Device* device : devices()) {
+    const Problem p(70, 150, 600, DType::f32, 0.5);
+    const Tensor w = upload(*device, p.w, {p.n, p.k});
+    const ops::Masks masks{
+        .rows = list(*device, p.rows), .columns = list(*device, p.columns), .mask = {}};
+    const auto all = download(
+        ops::masked_matmul(upload(*device, p.x, {p.samples, p.k}), w, std::nullopt, masks));
+    for (const int64_t sample : {0, 40, 69}) {
+      const auto begin = p.x.begin() + sample * p.k;
+      const Tensor x = upload(*device, std::vector<float>(begin, begin + p.k), {1, p.k});
+      const auto expected = all.begin() + sample * p.n;
+      CHECK(download(ops::masked_matmul(x, w, std::nullopt, masks)) ==
+            std::vector<float>(expected, expected + p.n));
     }
   }
 }
