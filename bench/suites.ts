@@ -9,6 +9,7 @@ export const suites: Readonly<Record<string, () => Promise<{ suite: Suite }>>> =
   'leave-one-out': () => import('./suites/leave-one-out.js'),
   eval: () => import('./suites/eval.js'),
   quality: () => import('./suites/quality.js'),
+  recovery: () => import('./suites/recovery.js'),
   'event-loop': () => import('./suites/event-loop.js'),
   'transformers-roundtrip': () => import('./suites/transformers-roundtrip.js'),
   adapters: () => import('./suites/adapters.js'),

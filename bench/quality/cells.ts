@@ -1,4 +1,5 @@
 import type { PruneOptions } from '../../ts/systems/comp/prune-options.js';
+import type { CellCache } from './cell-cache.js';
 
 /** One pruned model to measure. */
 export interface Cell {
@@ -28,14 +29,26 @@ export type VariantOptions = Pick<
 /** The variant whose figures are held against the targets: COMP as it comes. */
 export const OURS = 'comp';
 
-/** What COMP is compared with. */
-export const BASELINES: Readonly<Record<string, VariantOptions>> = {
+/** What COMP is compared with: methods that, like it, do without gradients. */
+export const GRADIENT_FREE: Readonly<Record<string, VariantOptions>> = {
   random: { method: 'random' },
   magnitude: { method: 'magnitude' },
   shortgpt: { method: 'shortgpt' },
   'wanda-sp': { method: 'wanda-sp' },
   'flap (uniform)': { method: 'flap' },
   'flap (as published)': { method: 'flap', shape: 'per-layer' },
+};
+
+/** LLM-Pruner, which takes a gradient: a comparison that asks for more than the claim. */
+export const WITH_GRADIENT: Readonly<Record<string, VariantOptions>> = {
+  'taylor (uniform)': { method: 'taylor', shape: 'uniform' },
+  'taylor (as published)': { method: 'taylor' },
+};
+
+/** All methods of other people. */
+export const BASELINES: Readonly<Record<string, VariantOptions>> = {
+  ...GRADIENT_FREE,
+  ...WITH_GRADIENT,
 };
 
 /** What tells apart how much the windows give that the model writes itself. */
@@ -117,6 +130,9 @@ export function allCells(models: readonly string[], quick: boolean): Cell[] {
   add(grid, RATIOS, SEEDS.slice(1));
   return cells;
 }
+
+/** The outcomes of cells. */
+export type QualityCache = CellCache<Cell, Outcome>;
 
 /** A cell as a key of the cache. */
 export function cellKey({ model, calibration, ratio, seed, variant }: Cell): string {

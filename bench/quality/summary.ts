@@ -1,7 +1,13 @@
-import type { CellCache } from './cell-cache.js';
-import { BASELINES, type Cell, OURS, RATIOS } from './cells.js';
+import {
+  type Cell,
+  GRADIENT_FREE,
+  OURS,
+  type QualityCache,
+  RATIOS,
+  WITH_GRADIENT,
+} from './cells.js';
 
-/** COMP against the best baseline in one cell. */
+/** COMP against the best baseline without gradients in one cell. */
 export interface Comparison {
   model: string;
   calibration: Cell['calibration'];
@@ -13,22 +19,24 @@ export interface Comparison {
   rise: number;
   baselineRise: number;
   quotient: number;
+  /** Rise under LLM-Pruner, in the better of its forms; undefined where none was measured. */
+  gradientRise?: number;
 }
 
 /** Quotients under this, which rises near zero would give, count as this in geometric means. */
 const LEAST = 0.01;
 
-/** Compares in every cell where COMP and all baselines have been measured. */
+/** Compares in every cell where COMP and all baselines without gradients have been measured. */
 export function compare(
   cells: readonly Cell[],
-  cache: CellCache,
+  cache: QualityCache,
   dense: ReadonlyMap<string, number>,
 ): Comparison[] {
   const found: Comparison[] = [];
   for (const cell of cells.filter(({ variant }) => variant === OURS)) {
     const ours = cache.get(cell);
     const logDense = Math.log(dense.get(cell.model) ?? Number.NaN);
-    const others = Object.keys(BASELINES).map((variant) => ({
+    const others = Object.keys(GRADIENT_FREE).map((variant) => ({
       variant,
       outcome: cache.get({ ...cell, variant }),
     }));
@@ -37,7 +45,11 @@ export function compare(
     const rise = Math.log(ours.perplexity) - logDense;
     const baselineRise = Math.log(best.outcome!.perplexity) - logDense;
     const { model, calibration, ratio, seed } = cell;
-    const quotient = rise <= 0 ? LEAST : baselineRise <= 0 ? Infinity : rise / baselineRise;
+    const gradient = Math.min(
+      ...Object.keys(WITH_GRADIENT).map(
+        (variant) => cache.get({ ...cell, variant })?.perplexity ?? Infinity,
+      ),
+    );
     found.push({
       model,
       calibration,
@@ -46,10 +58,17 @@ export function compare(
       best: best.variant,
       rise,
       baselineRise,
-      quotient: Math.max(LEAST, quotient),
+      quotient: riseQuotient(rise, baselineRise),
+      ...(gradient < Infinity ? { gradientRise: Math.log(gradient) - logDense } : {}),
     });
   }
   return found;
+}
+
+/** A rise over another; 0.01 at least, so that means of logarithms exist. */
+export function riseQuotient(rise: number, other: number): number {
+  if (rise <= 0) return LEAST;
+  return other <= 0 ? Infinity : Math.max(LEAST, rise / other);
 }
 
 /** exp of the mean logarithm. */
@@ -59,7 +78,7 @@ export function geometricMean(values: readonly number[]): number {
 
 /** `median perplexity (lowest to highest)` of a variant over its seeds, or `-`. */
 export function perplexityText(
-  cache: CellCache,
+  cache: QualityCache,
   cell: Omit<Cell, 'seed'>,
 ): { text: string; median: number; ratio: number } | undefined {
   const found = [0, 1, 2]
@@ -79,7 +98,7 @@ export function perplexityText(
 
 /** Points of a plot: perplexity of a variant by ratio. */
 export function curve(
-  cache: CellCache,
+  cache: QualityCache,
   cell: Omit<Cell, 'seed' | 'ratio'>,
   dense: number,
 ): { x: number; y: number }[] {

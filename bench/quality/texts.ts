@@ -12,6 +12,17 @@ export interface Subject {
   description: string;
 }
 
+/** A model with three texts of one kind, no two of which overlap. */
+export interface TrainingSubject {
+  name: string;
+  directory: string;
+  evaluation: string;
+  calibration: string;
+  training: string;
+  /** What the texts are, for the report. */
+  description: string;
+}
+
 type Options = Readonly<Record<string, string | boolean | undefined>>;
 
 /** Model, evaluation text, calibration texts. One file for two purposes is dealt out in blocks. */
@@ -24,11 +35,9 @@ const SUBJECTS = [
 /** The models that are there, their texts cut and copied into `directory`. */
 export function subjects(directory: string, options: Options, quick: boolean): Subject[] {
   const found: Subject[] = [];
-  for (const [name, evaluation, same, other] of SUBJECTS) {
-    const model = modelDirectory(name, options);
-    const files = [evaluation, same, other].map((file) => textFile(file, options));
-    if (model === undefined || files.some((file) => file === undefined)) continue;
-    const [a, b, c] = files as [string, string, string];
+  for (const { name, model, files, names } of available(options)) {
+    const [a, b, c] = files;
+    const [evaluation, same, other] = names;
     found.push({
       name,
       directory: model,
@@ -44,6 +53,41 @@ export function subjects(directory: string, options: Options, quick: boolean): S
     if (quick) break;
   }
   return found;
+}
+
+/** The models that are there, with a third of their text each for training, calibration, evaluation. */
+export function trainingSubjects(
+  directory: string,
+  options: Options,
+  quick: boolean,
+): TrainingSubject[] {
+  const found = available(options).map(({ name, model, files, names }): TrainingSubject => {
+    const [a, b] = files;
+    const [evaluation, same] = names;
+    const third = (file: string, use: string, rest: number) =>
+      deal(directory, file, `${name}-${use}.txt`, (block) => block % 3 === rest);
+    return {
+      name,
+      directory: model,
+      evaluation: third(a, 'evaluation', 1),
+      calibration: third(b, 'calibration', 0),
+      training: third(b, 'training', 2),
+      description:
+        `${name}: evaluated on every third block of 20 lines of ${evaluation}; calibrated and ` +
+        `trained each on another third of ${same}`,
+    };
+  });
+  return quick ? found.slice(0, 1) : found;
+}
+
+/** The models that are there, with all their texts. */
+function available(options: Options) {
+  return SUBJECTS.flatMap(([name, ...names]) => {
+    const model = modelDirectory(name, options);
+    const files = names.map((file) => textFile(file, options));
+    if (model === undefined || files.some((file) => file === undefined)) return [];
+    return [{ name, model, names, files: files as [string, string, string] }];
+  });
 }
 
 /** Copies some blocks of 20 lines of a text, which keeps all its parts in proportion. */

@@ -1,4 +1,4 @@
-/** Colours that stay apart for colour-blind eyes (Okabe and Ito), the strongest first. */
+/** Colours that stay apart for colour-blind eyes (Okabe and Ito, then Tol), the strongest first. */
 export const PALETTE = [
   '#0072b2',
   '#d55e00',
@@ -8,6 +8,8 @@ export const PALETTE = [
   '#56b4e9',
   '#7f7f7f',
   '#8c6d31',
+  '#882255',
+  '#332288',
 ] as const;
 
 /** Grey tones of text, axes and grid. */
