@@ -13,6 +13,7 @@
 #include <array>
 
 #include "binding/cpu/cpu_backend.h"
+#include "binding/cpu/few_samples.h"
 #include "binding/cpu/indices.h"
 #include "binding/cpu/pack_weight.h"
 #include "binding/cpu/panel_product.h"
@@ -104,10 +105,13 @@ class MaskedProduct {
         pack_samples(sample, count, buffers, x.data());
         const int64_t first = part(row_count_, thread, team);
         const int64_t rows = part(row_count_, thread + 1, team) - first;
-        const int64_t blocks = ceiling(rows, kStrips * shape_.rows);
+        // Whole vectors of rows, as far as possible, leave for y without a detour.
+        const int64_t vectors = ceiling(rows, shape_.lanes);
+        const int64_t blocks = ceiling(vectors * shape_.lanes, kStrips * shape_.rows);
         for (int64_t i = 0; i < blocks; ++i) {
-          block(first + part(rows, i, blocks), first + part(rows, i + 1, blocks), sample, count,
-                x.data(), buffers);
+          const int64_t begin = part(vectors, i, blocks) * shape_.lanes;
+          const int64_t end = std::min(rows, part(vectors, i + 1, blocks) * shape_.lanes);
+          block(first + begin, first + end, sample, count, x.data(), buffers);
         }
       }
     }
@@ -241,11 +245,15 @@ class MaskedProduct {
     }
     for (int64_t first = 0; first < count; first += shape_.samples) {
       const int64_t left = std::min(shape_.samples, count - first);
-      transpose_sums(buffers.sums + first * block_rows_, rows, left, buffers.bias, buffers.results,
-                     results_stride());
-      for (int64_t m = 0; m < left; ++m) {
+      const float* sums = buffers.sums + first * block_rows_;
+      float* y = a_.output.as<float>() + (sample + first) * output_width_ + begin;
+      if (!spreads && rows % shape_.lanes == 0) {
+        transpose_sums(sums, rows, left, buffers.bias, y, output_width_);
+        continue;
+      }
+      transpose_sums(sums, rows, left, buffers.bias, buffers.results, results_stride());
+      for (int64_t m = 0; m < left; ++m, y += output_width_) {
         const float* source = buffers.results + m * results_stride();
-        float* y = a_.output.as<float>() + (sample + first + m) * output_width_ + begin;
         if (spreads) {
           spread_row(source, buffers.places, buffers.bases, size, y);
         } else {
@@ -303,7 +311,7 @@ Status CpuBackend::masked_matmul(const MaskedMatmulArguments& a) {
     return weight_product(a.x.as<float>(), a.output.shape.rows(), a.weight, a.bias,
                           a.output.as<float>());
   }
-  const bool selects = a.columns.given() && columns.count < k;
+  const bool selects = columns.count < k;
   const Scratch<uint8_t> keep(static_cast<size_t>(selects ? k : 0));
   if (keep.data() == nullptr) return out_of_scratch();
   if (selects) {
@@ -312,7 +320,9 @@ Status CpuBackend::masked_matmul(const MaskedMatmulArguments& a) {
     std::fill_n(keep.data(), k, uint8_t{0});
     for (int64_t i = 0; i < columns.count; ++i) keep.data()[columns.list[i]] = 1;
   }
-  return MaskedProduct(a, rows < n ? a.rows.as<int32_t>() : nullptr, rows, columns).run();
+  const int32_t* list = rows < n ? a.rows.as<int32_t>() : nullptr;
+  if (a.output.shape.rows() <= kFewSamples) return few_samples(a, list, rows, columns);
+  return MaskedProduct(a, list, rows, columns).run();
 }
 
 }  // namespace espalier::cpu

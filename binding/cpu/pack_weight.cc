@@ -5,6 +5,7 @@
 #include "hwy/foreach_target.h"  // keeps its place before highway.h
 #include "hwy/highway.h"
 //
+#include "binding/cpu/load_mask.h"
 #include "binding/cpu/load_weight.h"
 #include "binding/cpu/pack_weight.h"
 #include "hwy/cache_control.h"
@@ -12,15 +13,6 @@
 HWY_BEFORE_NAMESPACE();
 namespace espalier::cpu::HWY_NAMESPACE {
 namespace {
-
-// Which of the next lanes have a byte that is not 0.
-template <class D>
-HWY_INLINE hn::Mask<D> load_mask(D d, const uint8_t* bytes) {
-  const hn::RebindToUnsigned<D> du32;
-  const hn::Rebind<uint8_t, D> du8;
-  const auto wide = hn::PromoteTo(du32, hn::LoadU(du8, bytes));
-  return hn::RebindMask(d, hn::Ne(wide, hn::Zero(du32)));
-}
 
 template <class W>
 void pack_typed(const W* row, const uint8_t* mask, const WeightRow& next,

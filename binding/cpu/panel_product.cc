@@ -68,35 +68,46 @@ void transpose_samples(const float* x, int64_t stride, int64_t count, int64_t co
   }
 }
 
+// body(0), body(1), … with constants, so that arrays of vectors indexed by them become registers.
+template <int kCount, class Body>
+HWY_INLINE void unrolled(Body&& body) {
+  [&]<int... i>(std::integer_sequence<int, i...>) HWY_ATTR {
+    (body(std::integral_constant<int, i>()), ...);
+  }
+  (std::make_integer_sequence<int, kCount>());
+}
+
 template <int kTall, int kWide>
 HWY_INLINE void tile(const float* HWY_RESTRICT panel, const float* HWY_RESTRICT strip,
                      std::span<const ColumnRange> ranges, float* HWY_RESTRICT sums,
                      bool accumulate) {
   const D d;
   V sum[kTall * kWide];
-  for (auto& one : sum) one = hn::Zero(d);
+  unrolled<kTall * kWide>([&](auto i) HWY_ATTR { sum[i] = hn::Zero(d); });
   for (const ColumnRange& range : ranges) {
     const float* HWY_RESTRICT x = panel + range.begin * kSamples;
     const float* HWY_RESTRICT w = strip + range.begin;
     const float* const end = strip + range.end;
     for (; w != end; ++w, x += kSamples) {
       V right[kWide];
-      for (int v = 0; v < kWide; ++v) right[v] = hn::LoadU(d, x + v * kLanes);
-      for (int r = 0; r < kTall; ++r) {
+      unrolled<kWide>([&](auto v) HWY_ATTR { right[v] = hn::LoadU(d, x + v * kLanes); });
+      unrolled<kTall>([&](auto r) HWY_ATTR {
         const V left = hn::Set(d, w[r * kStripStride]);
-        for (int v = 0; v < kWide; ++v) {
+        unrolled<kWide>([&](auto v) HWY_ATTR {
           sum[r * kWide + v] = hn::MulAdd(left, right[v], sum[r * kWide + v]);
-        }
-      }
+        });
+      });
     }
   }
-  for (int r = 0; r < kTall; ++r) {
-    for (int v = 0; v < kWide; ++v) {
-      float* target = sums + r * kSamples + v * kLanes;
-      V total = sum[r * kWide + v];
-      if (accumulate) total = hn::Add(hn::LoadU(d, target), total);
-      hn::StoreU(total, d, target);
-    }
+  if (accumulate) {
+    unrolled<kTall * kWide>([&](auto i) HWY_ATTR {
+      float* target = sums + i / kWide * kSamples + i % kWide * kLanes;
+      hn::StoreU(hn::Add(hn::LoadU(d, target), sum[i]), d, target);
+    });
+  } else {
+    unrolled<kTall * kWide>([&](auto i) HWY_ATTR {
+      hn::StoreU(sum[i], d, sums + i / kWide * kSamples + i % kWide * kLanes);
+    });
   }
 }
 

@@ -15,13 +15,12 @@
 
 #include <algorithm>
 
+#include "binding/cpu/sum_lanes.h"
 #include "binding/cpu/thin_product.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace espalier::cpu::HWY_NAMESPACE {
 namespace {
-
-namespace hn = hwy::HWY_NAMESPACE;
 
 using D = hn::ScalableTag<float>;
 using V = hn::Vec<D>;
@@ -42,26 +41,6 @@ int64_t total_rank(std::span<const Term> terms) {
   int64_t rank = 0;
   for (const Term& term : terms) rank += term.rank;
   return rank;
-}
-
-// target[i] = sum of the lanes of v[i]. Adding even to odd lanes of two vectors leaves the pair
-// sums of both in one; after log2(lanes) rounds each lane is a total, in order.
-template <int kCount>
-HWY_INLINE void sum_each(V* v, float* target) {
-  const D d;
-  constexpr int kLanes = static_cast<int>(hn::MaxLanes(D()));
-  if constexpr (kCount % kLanes == 0) {
-    int count = kCount;
-    for (int width = kLanes; width > 1; width /= 2, count /= 2) {
-      for (int i = 0; i < count / 2; ++i) {
-        v[i] = hn::Add(hn::ConcatEven(d, v[2 * i + 1], v[2 * i]),
-                       hn::ConcatOdd(d, v[2 * i + 1], v[2 * i]));
-      }
-    }
-    for (int i = 0; i < kCount / kLanes; ++i) hn::StoreU(v[i], d, target + i * kLanes);
-  } else {
-    for (int i = 0; i < kCount; ++i) target[i] = hn::GetLane(hn::SumOfLanes(d, v[i]));
-  }
 }
 
 template <int kRows, int kCols>
