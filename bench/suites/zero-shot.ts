@@ -28,6 +28,9 @@ const FILES: Readonly<Record<TaskName, { data: string; labels?: string; own: str
   winogrande: { data: 'winogrande/dev.jsonl', own: 'winogrande.jsonl' },
 };
 
+/** Fewer questions are over before anything can be timed. */
+const LEAST_TIMED = 32;
+
 const ownTasks = join(
   dirname(fileURLToPath(import.meta.url)),
   '..',
@@ -180,8 +183,8 @@ export const suite: Suite = {
         const { ours, theirs, gap, same } = await compare(peer, directory, task, files, limit);
         worst = Math.max(worst, gap);
         differing += ours.questions - same;
-        let [speed, gain] = ['', ''];
-        if (ours.questions >= 100) {
+        let speeds = ['', '', '', ''];
+        if (ours.questions >= LEAST_TIMED) {
           const timings = await interleave(
             [
               {
@@ -197,8 +200,13 @@ export const suite: Suite = {
             { rounds: quick ? 1 : 3, least: 0 },
           );
           const [own, other] = timings as [Timing, Timing];
-          speed = ratio(other, own).toFixed(2);
-          gain = (await sharingGain(directory, task, files, limit, quick ? 1 : 3)).toFixed(2);
+          const gain = await sharingGain(directory, task, files, limit, quick ? 1 : 3);
+          speeds = [
+            formatFigure(ours.choices / own.median),
+            formatFigure(ours.choices / other.median),
+            ratio(other, own).toFixed(2),
+            gain.toFixed(2),
+          ];
           report.target(`${name}, ${task}: times as fast`, ratio(other, own), 'at least', 1);
         }
         rows.push([
@@ -210,8 +218,7 @@ export const suite: Suite = {
           `${same} of ${theirs.gold.length}`,
           percent(ours.acc, ours.accStderr),
           ours.accNorm === undefined ? '' : percent(ours.accNorm, ours.accNormStderr),
-          speed,
-          gain,
+          ...speeds,
         ]);
       }
     }
@@ -228,6 +235,8 @@ export const suite: Suite = {
         'same choice',
         'acc',
         'acc_norm',
+        'log-likelihoods/s',
+        'transformers',
         'times as fast',
         'gain of sharing',
       ],
@@ -236,7 +245,8 @@ export const suite: Suite = {
     report.note(
       'The peer computes every choice with its whole context, 16 at once, sorted by length, as ' +
         'lm-evaluation-harness does. Times are those of reading, tokenizing and computing on both sides; ' +
-        'tasks of fewer than 100 questions are not timed. The gain of sharing is the time of our own ' +
+        `tasks of fewer than ${LEAST_TIMED} questions are not timed. ` +
+        'The gain of sharing is the time of our own ' +
         'computation of every choice by itself over that of the choices of a question together.',
     );
     report.note(
