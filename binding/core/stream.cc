@@ -12,16 +12,25 @@ namespace {
 
 thread_local OwnerId thread_owner = 0;
 
+// For when not even a sentence can be stored: short enough for a string to need no memory.
+Status no_memory_left() { return {ErrorCode::out_of_memory, "no memory left"}; }
+
 void fail_outputs(const Task& task, const Status& failure) {
-  for (const Tensor& output : task.writes) output.buffer()->poison(failure);
+  for (const Tensor& output : task.writes) {
+    try {
+      output.buffer()->poison(failure);
+    } catch (const std::bad_alloc&) {
+      output.buffer()->poison(no_memory_left());
+    }
+  }
 }
 
 Status attempt(Task& task, Backend& backend) {
-  for (const Tensor& input : task.reads) {
-    if (!input.buffer()->failure().ok()) return input.buffer()->failure();
-  }
   // The buffers belong to other libraries' callers too, so nothing may escape from here.
   try {
+    for (const Tensor& input : task.reads) {
+      if (!input.buffer()->failure().ok()) return input.buffer()->failure();
+    }
     for (const Tensor& output : task.writes) {
       if (Status status = output.buffer()->materialize(); !status.ok()) return status;
     }
@@ -29,7 +38,7 @@ Status attempt(Task& task, Backend& backend) {
   } catch (const Error& error) {
     return error.status();
   } catch (const std::bad_alloc&) {
-    return {ErrorCode::out_of_memory, "the host has no memory left"};
+    return no_memory_left();
   } catch (const std::exception& error) {
     return {ErrorCode::unsupported, error.what()};
   }
@@ -73,7 +82,12 @@ void Stream::loop() {
 }
 
 void Stream::execute(Task& task) {
-  const Status status = attempt(task, backend_).with_op(task.op);
+  Status status = attempt(task, backend_);
+  try {
+    if (!status.ok()) status = status.with_op(task.op);
+  } catch (const std::bad_alloc&) {
+    // It fails without its op's name.
+  }
   if (!status.ok()) fail_outputs(task, status);
   if (task.done) task.done(status);
 }

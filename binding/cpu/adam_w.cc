@@ -42,15 +42,17 @@ void update(const AdamWArguments& a, const AdamWTensor& tensor, const Factors& f
 Status CpuBackend::adam_w(const AdamWArguments& arguments) {
   const AdamWArguments& a = arguments;
   if (a.norm.given() && !std::isfinite(*a.norm.as<double>())) return {};
+  // All that can fail comes before the first change.
+  const auto blocks = tensor_blocks(
+      a.tensors, [](const AdamWTensor& tensor) { return tensor.parameter.shape.elements(); });
   std::vector<Factors> factors;
+  factors.reserve(a.tensors.size());
   for (const AdamWTensor& tensor : a.tensors) {
     const auto step = static_cast<double>(*tensor.step.as<float>() += 1.0F);
     factors.push_back(
         {.step_size = static_cast<float>(a.learning_rate / (1 - std::pow(a.beta1, step))),
          .second_root = static_cast<float>(std::sqrt(1 - std::pow(a.beta2, step)))});
   }
-  const auto blocks = tensor_blocks(
-      a.tensors, [](const AdamWTensor& tensor) { return tensor.parameter.shape.elements(); });
 #pragma omp parallel for schedule(static) if (worth_threads(blocks))
   for (const TensorBlock& block : blocks) {
     update(a, a.tensors[block.tensor], factors[block.tensor], block.start, block.end);

@@ -1,6 +1,7 @@
 #include "binding/ops/adam_w.h"
 
 #include "binding/ops/check.h"
+#include "binding/ops/step_status.h"
 #include "binding/ops/tensor_list.h"
 
 namespace espalier::ops {
@@ -42,14 +43,13 @@ void check(const AdamWState& s, const AdamWOptions& options) {
 
 void adam_w(const AdamWState& state, const AdamWOptions& options) {
   check(state, options);
-  std::vector<OptionalTensor> writes;
+  std::vector<OptionalTensor> changed;
   for (const auto* list : {&state.parameters, &state.m, &state.v, &state.steps}) {
-    writes.insert(writes.end(), list->begin(), list->end());
+    changed.insert(changed.end(), list->begin(), list->end());
   }
-  std::vector<OptionalTensor> reads = writes;
-  reads.insert(reads.end(), state.gradients.begin(), state.gradients.end());
-  reads.push_back(options.norm);
-  submit(kOp, reads, writes, [=](Backend& backend) {
+  std::vector<OptionalTensor> others = optional(state.gradients);
+  others.push_back(options.norm);
+  submit_step(kOp, changed, others, options.status, [=](Backend& backend) {
     AdamWArguments arguments{.tensors = {},
                              .norm = view_of(options.norm),
                              .learning_rate = options.learning_rate,

@@ -23,7 +23,8 @@ struct AdamWOptions {
   double beta2 = 0.999;
   double epsilon = 1e-8;
   double weight_decay = 0.01;
-  OptionalTensor norm;  ///< f64 []: nothing changes when it is not finite
+  OptionalTensor norm;         ///< f64 []: nothing changes when it is not finite
+  OptionalTensor status = {};  ///< of step_status(): takes a failure in place of the state
 };
 
 /// One step of AdamW with decoupled weight decay over all parameters. Throws DTYPE, SHAPE, CONFIG

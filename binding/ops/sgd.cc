@@ -1,6 +1,7 @@
 #include "binding/ops/sgd.h"
 
 #include "binding/ops/check.h"
+#include "binding/ops/step_status.h"
 #include "binding/ops/tensor_list.h"
 
 namespace espalier::ops {
@@ -31,12 +32,11 @@ void check(const SgdState& s, const SgdOptions& options) {
 
 void sgd(const SgdState& state, const SgdOptions& options) {
   check(state, options);
-  std::vector<OptionalTensor> writes = optional(state.parameters);
-  writes.insert(writes.end(), state.velocities.begin(), state.velocities.end());
-  std::vector<OptionalTensor> reads = writes;
-  reads.insert(reads.end(), state.gradients.begin(), state.gradients.end());
-  reads.push_back(options.norm);
-  submit(kOp, reads, writes, [=](Backend& backend) {
+  std::vector<OptionalTensor> changed = optional(state.parameters);
+  changed.insert(changed.end(), state.velocities.begin(), state.velocities.end());
+  std::vector<OptionalTensor> others = optional(state.gradients);
+  others.push_back(options.norm);
+  submit_step(kOp, changed, others, options.status, [=](Backend& backend) {
     SgdArguments arguments{.tensors = {},
                            .norm = view_of(options.norm),
                            .learning_rate = options.learning_rate,

@@ -20,7 +20,8 @@ struct SgdOptions {
   double momentum = 0.0;
   double weight_decay = 0.0;  ///< added to the gradient, not decoupled
   bool nesterov = false;
-  OptionalTensor norm;  ///< f64 []: nothing changes when it is not finite
+  OptionalTensor norm;         ///< f64 []: nothing changes when it is not finite
+  OptionalTensor status = {};  ///< of step_status(): takes a failure in place of the state
 };
 
 /// One step of stochastic gradient descent over all parameters. Throws DTYPE, SHAPE, CONFIG

@@ -113,3 +113,32 @@ test('wrong flags are one line of cause and one of remedy', async () => {
     assert.ok(stderr.trim().split('\n').length <= 2, stderr);
   }
 });
+
+test('out of memory is a cause and a remedy, and the remedy leads on from there', async () => {
+  const parent = temporaryDirectory();
+  const data = join(parent, 'rows.jsonl');
+  // Three batches of short rows and one that needs a hundred times as much.
+  const row = (i: number) => ({ text: 'the boy saw the dog '.repeat(i < 16 ? 40 : 1) });
+  const rows = Array.from({ length: 64 }, (_, i) => `${JSON.stringify(row(i))}\n`);
+  writeFileSync(data, rows.join(''));
+  const argumentsFor = (output: string) => [
+    ...['finetune', MODEL, '--data', data, '--output', output, '--epochs', '2'],
+    ...['--batch-size', '16', '--save-every', '1', '--lora-dropout', '0.1', '--seed', '1'],
+    '--quiet',
+  ];
+  const whole = join(parent, 'whole');
+  assert.is((await cli(argumentsFor(whole))).code, 0);
+  const broken = join(parent, 'broken');
+  const file = 'test/cli/children/short-of-memory.ts';
+  const child = start([`${broken}.partial`, ...argumentsFor(broken)], { file });
+  const { code, stderr } = await finish(child);
+  assert.is(code, 1, stderr);
+  const [cause = '', remedy = '', ...rest] = stderr.trim().split('\n');
+  assert.equal(rest, []);
+  assert.match(cause, /no memory left after step \d+: \w+: could not allocate \d+ bytes/);
+  assert.match(remedy, /--resume --gradient-checkpointing.*--batch-size/);
+  assert.ok(saved(broken) >= 1);
+  const again = await cli([...argumentsFor(broken), '--resume', '--gradient-checkpointing']);
+  assert.is(again.code, 0, again.stderr);
+  assert.ok(adapterOf(whole).equals(adapterOf(broken)));
+});

@@ -1,11 +1,15 @@
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import { EspalierError } from '../../ts/common/errors.js';
 import { native } from '../../ts/native/addon.js';
 import { AdamW } from '../../ts/nn/adamw.js';
 import { clipGradNorm } from '../../ts/nn/clip-grad-norm.js';
+import { lrSchedule } from '../../ts/nn/lr-schedule.js';
 import { Parameter } from '../../ts/nn/parameter.js';
 import { SGD } from '../../ts/nn/sgd.js';
+import { embedding } from '../../ts/ops/embedding.js';
 import { Tensor } from '../../ts/tensor/tensor.js';
-import { assert, test } from '../harness.js';
+import { assert, fails, test } from '../harness.js';
 
 const read = async (tensor: Tensor | undefined) => [
   ...((await (tensor as Tensor).read()) as Float32Array),
@@ -151,4 +155,83 @@ test('optimisers refuse nothing, repetition and numbers out of range, and free w
   assert.is(native().memory().tensors, before + 3);
   optimizer.dispose();
   assert.is(native().memory().tensors, before);
+});
+
+test('a step one of whose gradients failed changes nothing, says why, and can be taken again', async () => {
+  for (const make of [
+    (a: Parameter, b: Parameter) => new AdamW([a, { parameters: [b], lr: 0.5 }], { lr: 0.1 }),
+    (a: Parameter, b: Parameter) =>
+      new SGD([a, { parameters: [b], lr: 0.5 }], { lr: 0.1, momentum: 0.9 }),
+  ]) {
+    const a = new Parameter(Tensor.from([1, 2]));
+    const b = new Parameter(Tensor.from([3, 4]));
+    const optimizer = make(a, b);
+    const table = Tensor.from([1, 1], [1, 2]);
+    const step = async (id: number) => {
+      a.grad = Tensor.from([1, -1]);
+      b.grad = embedding(Tensor.from(Int32Array.of(id)), table).reshape([2]);
+      await optimizer.step();
+    };
+    const error = await fails(() => step(7), 'SHAPE');
+    assert.is((error as EspalierError).op, 'embedding');
+    assert.equal(
+      [await read(a.value), await read(b.value)],
+      [
+        [1, 2],
+        [3, 4],
+      ],
+    );
+    for (const tensor of optimizer.state().values()) {
+      assert.ok((await read(tensor)).every((value) => value === 0));
+    }
+    await step(0);
+    const [x] = await read(a.value);
+    const [y] = await read(b.value);
+    assert.ok(Math.abs(1 - (x as number) - 0.1) < 2e-3, `${x}`);
+    assert.ok(Math.abs(3 - (y as number) - 0.5) < 2e-2, `${y}`);
+  }
+});
+
+test('a step without memory for its state or gradients changes nothing, and is taken when there is some', () => {
+  const file = fileURLToPath(new URL('./children/short-of-memory.ts', import.meta.url));
+  const child = spawnSync(process.execPath, ['--import', 'tsx', file], { encoding: 'utf8' });
+  assert.is(child.status, 0, child.stderr);
+  const { code, op, kept, before, after, ...rest } = JSON.parse(child.stdout);
+  assert.equal([code, op], ['OUT_OF_MEMORY', 'tensorZeros']);
+  assert.ok(kept < 72 * 2 ** 20, `${kept} bytes of state are kept`);
+  assert.equal(before, { small: 0, large: 0, even: true });
+  near([after.small, after.large], [-0.1, -0.5]);
+  assert.ok(after.even);
+  assert.equal(rest.wayBack, { code: 'OUT_OF_MEMORY', op: 'multiply' });
+  near([rest.untouched, rest.moved], [3, ...adamw(3, [1], 0.1, 0.01)]);
+});
+
+test('a rate that is scheduled scales the rates of groups of their own', async () => {
+  for (const make of [
+    (a: Parameter, b: Parameter) => new AdamW([a, { parameters: [b], lr: 0.02 }], { lr: 0.1 }),
+    (a: Parameter, b: Parameter) => new SGD([a, { parameters: [b], lr: 0.02 }], { lr: 0.1 }),
+  ]) {
+    const rate = lrSchedule({ kind: 'linear', lr: 0.1, warmupSteps: 2, totalSteps: 6 });
+    const moves: number[] = [];
+    for (const own of [false, true]) {
+      const [a, b] = [0, 1].map(() => new Parameter(Tensor.from([0]))) as [Parameter, Parameter];
+      const optimizer = make(a, b);
+      for (let step = 0; step <= 6; step++) {
+        a.grad = Tensor.from([1]);
+        b.grad = Tensor.from([1]);
+        optimizer.lr = rate(step);
+        const [before] = await read((own ? b : a).value);
+        await optimizer.step();
+        const [after] = await read((own ? b : a).value);
+        moves.push((before as number) - (after as number));
+      }
+    }
+    // Equal gradients make AdamW move by its rate, but for the decay of what is near 0.
+    for (let step = 0; step <= 6; step++) {
+      const move = moves[step] as number;
+      const own = moves[7 + step] as number;
+      assert.ok(Math.abs(move - rate(step)) < 1e-3, `step ${step}: ${move}`);
+      assert.ok(Math.abs(own - 0.2 * rate(step)) < 1e-3, `step ${step}: ${own}`);
+    }
+  }
 });

@@ -1,5 +1,6 @@
 import { EspalierError } from '../common/errors.js';
 import { keep, scope } from '../tensor/scope.js';
+import { settled } from '../tensor/settle.js';
 import { Tensor } from '../tensor/tensor.js';
 import type { TokenBatch } from './token-batch.js';
 
@@ -81,14 +82,21 @@ export class PrefixCache {
     if (bytes > this.#maxBytes) return;
     for (const [oldest, held] of this.#streams) {
       if (this.#bytes + bytes <= this.#maxBytes) break;
-      if (held.depth === depth) continue;
-      this.#streams.delete(oldest);
-      this.#bytes -= 4 * held.stream.size;
-      held.stream.dispose();
+      if (held.depth !== depth) this.#drop(oldest, held.stream);
     }
     if (this.#bytes + bytes > this.#maxBytes) return;
     this.#streams.set(key, { depth, stream: keep(stream) });
     this.#bytes += bytes;
+    // One that no memory could be had for must not fail every later step of its sample.
+    settled(stream).catch(() => {
+      if (this.#streams.get(key)?.stream === stream) this.#drop(key, stream);
+    });
+  }
+
+  #drop(key: string, stream: Tensor): void {
+    this.#streams.delete(key);
+    this.#bytes -= 4 * stream.size;
+    stream.dispose();
   }
 }
 

@@ -211,6 +211,7 @@ export interface NativeAddon {
     eps: number,
     weightDecay: number,
     norm: Maybe,
+    status: Maybe,
   ): void;
   sgd(
     parameters: readonly T[],
@@ -221,7 +222,9 @@ export interface NativeAddon {
     weightDecay: number,
     nesterov: boolean,
     norm: Maybe,
+    status: Maybe,
   ): void;
+  stepStatus(tensors: readonly T[]): T;
   globalNorm(tensors: readonly T[]): T;
   clipGradients(tensors: readonly T[], norm: T, maxNorm: number): void;
   scaleInPlace(tensors: readonly T[], factor: T): void;

@@ -3,7 +3,12 @@ import type { Tensor } from '../tensor/tensor.js';
 import type { Optimizer } from './optimizer.js';
 import { OptimizerState } from './optimizer-state.js';
 import type { Parameter } from './parameter.js';
-import { type OptimizerParameters, type ResolvedGroup, resolveGroups } from './parameter-groups.js';
+import {
+  groupLr,
+  type OptimizerParameters,
+  type ResolvedGroup,
+  resolveGroups,
+} from './parameter-groups.js';
 
 /** The numbers of {@link AdamW}; the defaults are PyTorch's. */
 export interface AdamWOptions {
@@ -22,7 +27,7 @@ export interface AdamWOptions {
  * `torch.optim.AdamW`. Each step is one native call per group.
  */
 export class AdamW implements Optimizer {
-  /** Learning rate of the next step, for parameters whose group has none of its own. */
+  /** Learning rate of the next step; rates that groups have of their own are scaled along with it. */
   lr: number;
   readonly #options: Required<AdamWOptions>;
   readonly #groups: ResolvedGroup<AdamWOptions>[];
@@ -42,35 +47,38 @@ export class AdamW implements Optimizer {
   }
 
   /**
-   * Changes every parameter that has a gradient.
+   * Changes every parameter that has a gradient, or none: when memory runs out in a gradient or in the
+   * step, parameters and state stay as they were and the step can be taken again.
    *
    * @param norm f64 scalar: when it is not finite, the step changes nothing
-   * @throws EspalierError `CONFIG` for numbers out of range, `DTYPE` for parameters that are not f32
+   * @returns a promise of the step being done, which rejects with what failed; the step is queued
+   * without it being awaited
+   * @throws EspalierError at once `CONFIG` for numbers out of range, `DTYPE` for parameters that are not
+   * f32
    */
-  step(norm?: Tensor): void {
-    for (const { parameters, own } of this.#groups) {
+  step(norm?: Tensor): Promise<void> {
+    const parts = this.#groups.flatMap(({ parameters, own }) => {
       const trained = [...parameters].filter(([, { grad }]) => grad !== undefined);
-      if (trained.length === 0) continue;
+      if (trained.length === 0) return [];
       const { betas, eps, weightDecay } = { ...this.#options, ...own };
+      const lr = groupLr(own.lr, this.lr, this.#options.lr);
       const kept = (kind: string) => trained.map(([name]) => this.#state.get(name, kind));
-      adamW(
-        {
-          parameters: trained.map(([, { value }]) => value),
-          gradients: trained.map(([, { grad }]) => grad as Tensor),
-          m: kept('exp_avg'),
-          v: kept('exp_avg_sq'),
-          steps: kept('step'),
-        },
-        {
-          lr: own.lr ?? this.lr,
-          beta1: betas[0],
-          beta2: betas[1],
-          eps,
-          weightDecay,
-          ...(norm && { norm }),
-        },
-      );
-    }
+      const tensors = {
+        parameters: trained.map(([, { value }]) => value),
+        gradients: trained.map(([, { grad }]) => grad as Tensor),
+        m: kept('exp_avg'),
+        v: kept('exp_avg_sq'),
+        steps: kept('step'),
+      };
+      const factors = { lr, beta1: betas[0], beta2: betas[1], eps, weightDecay };
+      return [{ tensors, factors: { ...factors, ...(norm && { norm }) } }];
+    });
+    return this.#state.guard(
+      parts.map(({ tensors }) => tensors),
+      (status) => {
+        for (const { tensors, factors } of parts) adamW(tensors, { ...factors, status });
+      },
+    );
   }
 
   /** Frees the gradients of all parameters. */

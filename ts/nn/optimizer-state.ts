@@ -1,5 +1,7 @@
 import { EspalierError } from '../common/errors.js';
+import { stepStatus } from '../ops/step-status.js';
 import { keep } from '../tensor/scope.js';
+import { settled } from '../tensor/settle.js';
 import { Tensor } from '../tensor/tensor.js';
 import type { Parameter } from './parameter.js';
 
@@ -9,6 +11,8 @@ export class OptimizerState {
   readonly #op: string;
   readonly #parameters: ReadonlyMap<string, Parameter>;
   readonly #tensors = new Map<string, Tensor>();
+  /** Keys of tensors made since the last step; their memory may turn out not to be there. */
+  #fresh: string[] = [];
 
   /**
    * @param op the optimiser's name, for messages
@@ -28,7 +32,33 @@ export class OptimizerState {
     const { value } = this.#parameters.get(name) as Parameter;
     const made = keep(Tensor.zeros(kind === 'step' ? [] : value.shape, 'f32', value.device));
     this.#tensors.set(key, made);
+    this.#fresh.push(key);
     return made;
+  }
+
+  /**
+   * Queues a step that changes all it is to change or, when memory runs out, nothing.
+   *
+   * @param parts lists of tensors that every part of the step reads or changes, by part
+   * @param apply queues the parts, each with the status it is given
+   * @returns a promise of the step being done, which rejects with what failed, after freeing state
+   * that no memory could be had for: the next step makes it anew
+   */
+  guard(
+    parts: readonly Readonly<Record<string, readonly Tensor[]>>[],
+    apply: (status: Tensor) => void,
+  ): Promise<void> {
+    const tensors = parts.flatMap((part) => Object.values(part).flat());
+    const made = this.#fresh;
+    this.#fresh = [];
+    if (tensors.length === 0) return Promise.resolve();
+    const status = stepStatus(tensors);
+    try {
+      apply(status);
+      return this.#outcome(status.read(), made);
+    } finally {
+      status.dispose();
+    }
   }
 
   /** What is there, as `NAME.KIND`; the tensors stay this object's. */
@@ -71,5 +101,26 @@ export class OptimizerState {
   dispose(): void {
     for (const tensor of this.#tensors.values()) tensor.dispose();
     this.#tensors.clear();
+    this.#fresh = [];
+  }
+
+  async #outcome(done: Promise<unknown>, made: readonly string[]): Promise<void> {
+    try {
+      await done;
+    } catch (error) {
+      await Promise.all(made.map((key) => this.#dropFailed(key)));
+      throw error;
+    }
+  }
+
+  async #dropFailed(key: string): Promise<void> {
+    const tensor = this.#tensors.get(key);
+    if (tensor === undefined) return;
+    try {
+      await settled(tensor);
+    } catch {
+      if (this.#tensors.get(key) === tensor) this.#tensors.delete(key);
+      tensor.dispose();
+    }
   }
 }

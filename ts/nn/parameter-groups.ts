@@ -56,6 +56,20 @@ export function resolveGroups<Options>(
   return groups;
 }
 
+/**
+ * The learning rate of a group: the optimiser's, or one of its own, which keeps its ratio to the
+ * optimiser's first rate. So a schedule that sets the optimiser's rate scales every group, as PyTorch's
+ * `LambdaLR` does.
+ *
+ * @param own what the group says itself; with a first rate of 0 it stays as it is
+ * @param lr the optimiser's rate now
+ * @param first its rate when it was made
+ */
+export function groupLr(own: number | undefined, lr: number, first: number): number {
+  if (own === undefined) return lr;
+  return lr === first || first === 0 ? own : own * (lr / first);
+}
+
 function isNamed(item: NamedParameter): item is readonly [string, Parameter] {
   return Array.isArray(item);
 }

@@ -29,6 +29,11 @@ export interface AdamWFactors {
   weightDecay: number;
   /** f64 scalar: when it is NaN or infinite, the step changes nothing. */
   norm?: Tensor;
+  /**
+   * A status of `stepStatus()`: a step that fails, or reads what failed, then reports it there and
+   * leaves its tensors as they were. Without one they are unusable afterwards.
+   */
+  status?: Tensor;
 }
 
 const handles = (tensors: readonly Tensor[]) => tensors.map((tensor) => tensor.handle);
@@ -42,7 +47,7 @@ const handles = (tensors: readonly Tensor[]) => tensors.map((tensor) => tensor.h
  */
 export function adamW(tensors: AdamWTensors, factors: AdamWFactors): void {
   const { parameters, gradients, m, v, steps } = tensors;
-  const { lr, beta1, beta2, eps, weightDecay, norm } = factors;
+  const { lr, beta1, beta2, eps, weightDecay, norm, status } = factors;
   native().adamW(
     handles(parameters),
     handles(gradients),
@@ -55,5 +60,6 @@ export function adamW(tensors: AdamWTensors, factors: AdamWFactors): void {
     eps,
     weightDecay,
     norm?.handle,
+    status?.handle,
   );
 }

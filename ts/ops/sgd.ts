@@ -23,6 +23,11 @@ export interface SgdFactors {
   weightDecay?: number;
   /** f64 scalar: when it is NaN or infinite, the step changes nothing. */
   norm?: Tensor;
+  /**
+   * A status of `stepStatus()`: a step that fails, or reads what failed, then reports it there and
+   * leaves its tensors as they were. Without one they are unusable afterwards.
+   */
+  status?: Tensor;
 }
 
 const handles = (tensors: readonly Tensor[]) => tensors.map((tensor) => tensor.handle);
@@ -35,7 +40,7 @@ const handles = (tensors: readonly Tensor[]) => tensors.map((tensor) => tensor.h
  */
 export function sgd(tensors: SgdTensors, factors: SgdFactors): void {
   const { parameters, gradients, velocities = [] } = tensors;
-  const { lr, momentum = 0, nesterov = false, weightDecay = 0, norm } = factors;
+  const { lr, momentum = 0, nesterov = false, weightDecay = 0, norm, status } = factors;
   native().sgd(
     handles(parameters),
     handles(gradients),
@@ -45,5 +50,6 @@ export function sgd(tensors: SgdTensors, factors: SgdFactors): void {
     weightDecay,
     nesterov,
     norm?.handle,
+    status?.handle,
   );
 }

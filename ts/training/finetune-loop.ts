@@ -1,3 +1,4 @@
+import { EspalierError } from '../common/errors.js';
 import type { ProgressEvent } from '../common/events.js';
 import { AdamW } from '../nn/adamw.js';
 import { lrSchedule } from '../nn/lr-schedule.js';
@@ -75,8 +76,8 @@ export class FinetuneLoop {
 
   /**
    * Runs to the end.
-   * @throws EspalierError `ABORTED`, after a checkpoint of what was done; `NUMERIC`; and what the
-   * model, the data and the disk fail with
+   * @throws EspalierError `ABORTED` and `OUT_OF_MEMORY`, after a checkpoint of what was done;
+   * `NUMERIC`; and what the model, the data and the disk fail with
    */
   async run(): Promise<FinetuneLoopResult> {
     const started = performance.now();
@@ -124,8 +125,11 @@ export class FinetuneLoop {
       if (options.earlyStopping !== undefined) this.#restoreBest();
     } catch (error) {
       // What was done stays for a resume; a failure here must not hide the first.
-      if (signal?.aborted === true && step > saved) await this.#save(step).catch(() => undefined);
-      throw error;
+      const exhausted = isOutOfMemory(error);
+      if ((signal?.aborted === true || exhausted) && step > saved) {
+        await this.#save(step).catch(() => undefined);
+      }
+      throw exhausted ? outOfMemory(error, step, options) : error;
     } finally {
       await log.close();
     }
@@ -277,4 +281,23 @@ export class FinetuneLoop {
   #tensors() {
     return { parameters: this.#parameters, optimizer: this.#optimizer, best: this.#best };
   }
+}
+
+function isOutOfMemory(error: unknown): error is EspalierError {
+  return error instanceof EspalierError && error.code === 'OUT_OF_MEMORY';
+}
+
+function outOfMemory(cause: EspalierError, done: number, options: ResolvedFinetune): EspalierError {
+  const { op = 'finetune', message, details } = cause;
+  const again = 'a smaller --batch-size (with more --gradient-accumulation) or --max-length';
+  const less = options.gradientCheckpointing ? '' : '--gradient-checkpointing, ';
+  return new EspalierError('OUT_OF_MEMORY', `no memory left after step ${done}: ${message}`, {
+    op,
+    remedy:
+      done > 0 && less !== ''
+        ? `go on with --resume --gradient-checkpointing, or start over with ${again}`
+        : `start over with ${less}${again}`,
+    details,
+    cause,
+  });
 }

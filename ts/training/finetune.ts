@@ -153,7 +153,8 @@ async function inputHashes(
 }
 
 function fingerprintOf(resolved: ResolvedFinetune, inputs: Record<string, string>): string {
-  const { saveEvery: _, ...deciding } = resolved;
+  // Neither changes what comes out.
+  const { saveEvery: _, gradientCheckpointing: __, ...deciding } = resolved;
   const text = JSON.stringify([deciding, Object.values(inputs)]);
   return createHash('sha256').update(text).digest('hex');
 }

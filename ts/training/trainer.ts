@@ -83,7 +83,9 @@ export class Trainer {
   }
 
   /**
-   * One optimiser step over the targets of all batches together (gradient accumulation).
+   * One optimiser step over the targets of all batches together (gradient accumulation). When it is
+   * aborted or fails, parameters and optimiser are as before and it can be taken again, such as with
+   * smaller batches.
    * @throws EspalierError `ABORTED`; `NUMERIC` after too many steps in a row that were not finite;
    * `OUT_OF_MEMORY` and what else the model's ops fail with
    */
@@ -103,9 +105,10 @@ export class Trainer {
       const learningRate = schedule(this.#step);
       optimizer.lr = learningRate;
       norm = clipGradNorm(this.#parameters(), maxGradNorm > 0 ? maxGradNorm : Infinity);
-      optimizer.step(norm);
       const read = await Promise.all(losses.map((loss) => settleNumber(loss, signal)));
       const gradNorm = await settleNumber(norm, signal);
+      // Up to here an abort or a failure leaves the step undone; from here on it is done wholly.
+      await optimizer.step(norm);
       const loss = read.reduce(
         (sum, value, i) => sum + (value * (counts[i] as number)) / Math.max(1, targets),
         0,

@@ -2,11 +2,12 @@
 #include "binding/ops/adam_w.h"
 #include "binding/ops/clip.h"
 #include "binding/ops/sgd.h"
+#include "binding/ops/step_status.h"
 
 namespace espalier::node {
 namespace {
 
-// adamW(parameters, gradients, m, v, steps, lr, beta1, beta2, eps, weightDecay, norm?)
+// adamW(parameters, gradients, m, v, steps, lr, beta1, beta2, eps, weightDecay, norm?, status?)
 const Registration kAdamW("adamW", [](const Arguments& a) -> Napi::Value {
   ops::adam_w({.parameters = a.tensors(0, "parameters"),
                .gradients = a.tensors(1, "gradients"),
@@ -18,11 +19,12 @@ const Registration kAdamW("adamW", [](const Arguments& a) -> Napi::Value {
                .beta2 = a.number(7, "beta2"),
                .epsilon = a.number(8, "eps"),
                .weight_decay = a.number(9, "weightDecay"),
-               .norm = a.optional_tensor(10, "norm")});
+               .norm = a.optional_tensor(10, "norm"),
+               .status = a.optional_tensor(11, "status")});
   return a.env().Undefined();
 });
 
-// sgd(parameters, gradients, velocities, lr, momentum, weightDecay, nesterov, norm?)
+// sgd(parameters, gradients, velocities, lr, momentum, weightDecay, nesterov, norm?, status?)
 const Registration kSgd("sgd", [](const Arguments& a) -> Napi::Value {
   ops::sgd({.parameters = a.tensors(0, "parameters"),
             .gradients = a.tensors(1, "gradients"),
@@ -31,8 +33,14 @@ const Registration kSgd("sgd", [](const Arguments& a) -> Napi::Value {
             .momentum = a.number(4, "momentum"),
             .weight_decay = a.number(5, "weightDecay"),
             .nesterov = a.boolean(6, "nesterov"),
-            .norm = a.optional_tensor(7, "norm")});
+            .norm = a.optional_tensor(7, "norm"),
+            .status = a.optional_tensor(8, "status")});
   return a.env().Undefined();
+});
+
+// stepStatus(tensors)
+const Registration kStepStatus("stepStatus", [](const Arguments& a) -> Napi::Value {
+  return a.wrap(ops::step_status(a.tensors(0, "tensors")));
 });
 
 // globalNorm(tensors)
