@@ -5,6 +5,8 @@ export const suites: Readonly<Record<string, () => Promise<{ suite: Suite }>>> =
   'masked-matmul': () => import('./suites/masked-matmul.js'),
   'lora-linear': () => import('./suites/lora-linear.js'),
   'lora-training': () => import('./suites/lora-training.js'),
+  'prefix-saving': () => import('./suites/prefix-saving.js'),
+  'shared-base': () => import('./suites/shared-base.js'),
   sst2: () => import('./suites/sst2.js'),
   'merge-dispatch': () => import('./suites/merge-dispatch.js'),
   'leave-one-out': () => import('./suites/leave-one-out.js'),
