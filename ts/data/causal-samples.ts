@@ -1,6 +1,7 @@
 import { extname } from 'node:path';
 import { EspalierError } from '../common/errors.js';
 import type { LongOperationOptions } from '../common/events.js';
+import { emptyData } from './empty-data.js';
 import { type InstructRow, parseInstructRow } from './instruct-row.js';
 import { packedSamples, signedSample } from './packed-samples.js';
 import { recordError } from './record-scanner.js';
@@ -29,7 +30,7 @@ const ROWS = 64;
  * `.jsonl` with `{text}`, `{prompt, completion}` or `{messages}`, a sample a row. Files are read as
  * their samples are asked for; only tokens of packed ones are held, beyond 64 MB in a temporary file.
  * @throws EspalierError `FORMAT` naming file and line of a row that can't be used, `CONFIG` for files of
- * another kind, none, or none that can be read, `UNSUPPORTED` for conversations without a chat template,
+ * another kind, none, none that can be read, or without a sample, `UNSUPPORTED` for conversations without a chat template,
  * `ABORTED`.
  */
 export async function openCausalSamples(
@@ -47,13 +48,17 @@ export async function openCausalSamples(
   const sources: SampleSource[] = [];
   try {
     for (const file of rows) sources.push(await openRows(file, tokenizer, options));
-    if (texts.length === 0 && !packing) return concatSources(sources);
+    if (texts.length === 0 && !packing) return filled(concatSources(sources), files);
     const store = new TokenStore();
     try {
       for (const file of texts) await appendTextFile(store, file, tokenizer, options);
-      if (!packing) return concatSources([...sources, packedSamples(store, maxLength, 0)]);
-      for (const source of sources) await appendRows(store, source, options);
       const skipped = sources.reduce((sum, source) => sum + source.skippedRows, 0);
+      if (!packing) {
+        if (store.length < 2) throw emptyData(texts);
+        return concatSources([...sources, packedSamples(store, maxLength, 0)]);
+      }
+      for (const source of sources) await appendRows(store, source, options);
+      if (store.length < 2) throw emptyData(files, skipped);
       const packed = packedSamples(store, maxLength, skipped);
       await concatSources(sources).dispose();
       return packed;
@@ -65,6 +70,11 @@ export async function openCausalSamples(
     await concatSources(sources).dispose();
     throw error;
   }
+}
+
+function filled(source: SampleSource, files: readonly string[]): SampleSource {
+  if (source.count === 0) throw emptyData(files, source.skippedRows);
+  return source;
 }
 
 function kindOf(file: string): 'text' | 'rows' {

@@ -30,9 +30,8 @@ export function parseInstructRow(line: string): InstructRow | BadRow | undefined
     const whole = prompt + completion;
     return { text: whole, spans: [[prompt.length, whole.length]], specialTokens: true, ends: true };
   }
-  if (typeof text !== 'string' || text === '') {
-    return { why: 'it has none of text, prompt and completion, messages' };
-  }
+  if (text === undefined) return { why: 'it has none of text, prompt and completion, messages' };
+  if (typeof text !== 'string' || text === '') return { why: 'text is not text, or empty' };
   return { text, spans: [[0, text.length]], specialTokens: true, ends: true };
 }
 

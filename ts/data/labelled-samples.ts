@@ -1,5 +1,6 @@
 import { EspalierError } from '../common/errors.js';
 import type { LongOperationOptions } from '../common/events.js';
+import { emptyData } from './empty-data.js';
 import { labelNumber, orderLabels } from './label-map.js';
 import { type ColumnChoice, type LabelledRow, labelledRowParser } from './labelled-rows.js';
 import { RowFile } from './row-file.js';
@@ -12,6 +13,8 @@ export interface LabelledSamplesOptions extends LongOperationOptions, ColumnChoi
   maxLength: number;
   /** Names of the classes by number; default: found in the data. */
   labels?: readonly string[];
+  /** Classes that the model has already: kept, in their order, when the data names no other. */
+  known?: readonly string[];
   /** Leave rows out that can't be used, and count them, instead of failing. Default false. */
   skipBadRows?: boolean;
 }
@@ -29,8 +32,8 @@ const ROWS = 64;
  * Opens labelled texts or pairs of texts for a classifier: `.csv`, `.tsv` or `.jsonl`, in any mixture.
  * Files are read as their samples are asked for.
  * @throws EspalierError `FORMAT` naming file and line of a row that can't be used, a class that is none
- * of `labels` among them; `CONFIG` for files of another kind, none, columns that can't be told, or fewer
- * than two classes; `ABORTED`.
+ * of `labels` among them; `CONFIG` for files of another kind, none, columns that can't be told, no rows, or
+ * fewer than two classes; `ABORTED`.
  */
 export async function openLabelledSamples(
   files: readonly string[],
@@ -38,18 +41,29 @@ export async function openLabelledSamples(
   options: LabelledSamplesOptions,
 ): Promise<LabelledSource> {
   if (files.length === 0) throw new EspalierError('CONFIG', 'no data files were given');
-  const { labels: given, maxLength } = options;
+  const { labels: given, known = [], maxLength } = options;
   const found = new Set<string>();
   const opened: RowFile<LabelledRow>[] = [];
   try {
     for (const path of files) opened.push(await openRows(path, options, found));
-    const labels = given ?? orderLabels(found);
+    if (opened.every(({ count }) => count === 0)) {
+      throw emptyData(
+        files,
+        opened.reduce((sum, { skipped }) => sum + skipped, 0),
+      );
+    }
+    const labels = given ?? (covers(known, found) ? known : orderLabels(found));
     const whole = concatSources(opened.map((file) => source(file, tokenizer, labels, maxLength)));
     return { ...whole, labels };
   } catch (error) {
     for (const file of opened) await file.close();
     throw error;
   }
+}
+
+function covers(known: readonly string[], found: ReadonlySet<string>): boolean {
+  const names = new Set(known);
+  return known.length >= 2 && [...found].every((name) => names.has(name));
 }
 
 function openRows(

@@ -29,7 +29,7 @@ export async function openFinetuneData(
   tokenizer: Tokenizer,
   options: ResolvedFinetune,
   maxLength: number,
-  { signal, onProgress }: LongOperationOptions,
+  { signal, onProgress, known }: LongOperationOptions & { known?: readonly string[] },
 ): Promise<FinetuneData> {
   const { task, batchSize, seed, skipBadRows, packing, textColumns, labelColumn } = options;
   const { padId = 0 } = await tokenizer.tokens(signal);
@@ -47,6 +47,7 @@ export async function openFinetuneData(
       ...(textColumns && { textColumns }),
       ...(labelColumn !== undefined && { labelColumn }),
       ...(labels && { labels }),
+      ...(known && { known }),
     });
   };
   const dispose = async () => {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { throwIfAborted } from '../common/abort.js';
 import { EspalierError } from '../common/errors.js';
 import { Tokenizer } from '../data/tokenizer.js';
+import { readLabelNames } from '../formats/classifier-config.js';
 import { checkDistinctOutput } from '../formats/distinct-output.js';
 import { hashFile } from '../formats/file-hash.js';
 import { OutputDirectory } from '../formats/output-directory.js';
@@ -66,8 +67,9 @@ export async function finetune(
   throwIfAborted(signal, 'finetune');
   resolveDevice(device);
   await checkDistinctOutput(output, { 'model that is to be trained': directory }, 'finetune');
-  const positions = positionsOf(await readJsonFile(join(directory, MODEL_CONFIG_FILE)));
-  const maxLength = Math.min(resolved.maxLength, positions);
+  const stored = await readJsonFile(join(directory, MODEL_CONFIG_FILE));
+  const known = readLabelNames(stored);
+  const maxLength = Math.min(resolved.maxLength, positionsOf(stored));
   const inputs = await inputHashes(directory, resolved, signal);
   const fingerprint = fingerprintOf(resolved, inputs);
   native().resetPeakMemory();
@@ -80,7 +82,10 @@ export async function finetune(
     if (target.resumed) await checkFingerprint(target.path, fingerprint);
     const tokenizer = await Tokenizer.open(directory, signal);
     open.push(tokenizer);
-    const data = await openFinetuneData(tokenizer, resolved, maxLength, long);
+    const data = await openFinetuneData(tokenizer, resolved, maxLength, {
+      ...long,
+      ...(known && { known }),
+    });
     open.push(data);
     const model = await openFinetuneModel(directory, resolved, data.labels, device);
     open.push(model);
