@@ -71,10 +71,10 @@ export function trainingSubjects(
       directory: model,
       evaluation: third(a, 'evaluation', 1),
       calibration: third(b, 'calibration', 0),
-      training: third(b, 'training', 2),
+      training: third(a, 'training', 2),
       description:
-        `${name}: evaluated on every third block of 20 lines of ${evaluation}; calibrated and ` +
-        `trained each on another third of ${same}`,
+        `${name}: evaluated on every third block of 20 lines of ${evaluation}, trained on another ` +
+        `third of it, calibrated on ${evaluation === same ? 'the last' : `a third of ${same}`}`,
     };
   });
   return quick ? found.slice(0, 1) : found;

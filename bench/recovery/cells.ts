@@ -23,18 +23,27 @@ export interface RecoveryOutcome {
 /** The unpruned model, fine-tuned in the same way. */
 export const DENSE = 'nothing removed';
 
-/** What is pruned by; FLAP in the form that does better, LLM-Pruner in both. */
+/** Baselines, the strongest first; FLAP in the form that does better, LLM-Pruner in both. */
+const OTHERS = [
+  'wanda-sp',
+  'flap (uniform)',
+  'taylor (as published)',
+  'taylor (uniform)',
+  'magnitude',
+  'random',
+  'shortgpt',
+] as const;
+
+/** What is pruned by. */
 export const PRUNERS: Readonly<Record<string, VariantOptions>> = {
   [OURS]: { method: 'comp' },
-  ...Object.fromEntries(
-    Object.entries(BASELINES).filter(([name]) => name !== 'flap (as published)'),
-  ),
+  ...Object.fromEntries(OTHERS.map((name) => [name, BASELINES[name] as VariantOptions])),
 };
 
 /** Ratios of the measurement. */
 export const RECOVERY_RATIOS = [0.2, 0.5] as const;
 
-/** All cells, the first seed first, so that a run cut short has measured every method. */
+/** All cells, the first seed first, the strongest methods first, so that a run cut short compares. */
 export function recoveryCells(models: readonly string[], seeds: readonly number[]): RecoveryCell[] {
   return seeds.flatMap((seed) =>
     models.flatMap((model) => [

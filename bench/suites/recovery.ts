@@ -86,8 +86,10 @@ async function measureAll(
   effort: Effort,
 ): Promise<number> {
   const end = performance.now() + Number(options.minutes ?? 60) * 60_000;
+  const { model, ratio } = options;
   const wanted = (cell: RecoveryCell) =>
-    options.model === undefined || cell.model === options.model;
+    (model === undefined || cell.model === model) &&
+    (ratio === undefined || cell.ratio === Number(ratio));
   const missing = cells.filter((cell) => wanted(cell) && cache.get(cell) === undefined);
   for (const [index, cell] of missing.entries()) {
     if (performance.now() > end) return missing.length - index;
@@ -112,9 +114,18 @@ function show(perplexity: number): string {
   return perplexity > 1e6 ? 'cannot' : perplexity.toPrecision(4);
 }
 
-/** The outcomes of a variant over the seeds that were measured. */
-function outcomes(cache: Cache, cell: Omit<RecoveryCell, 'seed'>): RecoveryOutcome[] {
-  return SEEDS.flatMap((seed) => cache.get({ ...cell, seed }) ?? []);
+/** The outcomes of a variant over the seeds with which all were measured, else over the first. */
+function outcomes(
+  cache: Cache,
+  { model, ratio, variant }: Omit<RecoveryCell, 'seed'>,
+): RecoveryOutcome[] {
+  const complete = SEEDS.filter((seed) =>
+    RECOVERY_RATIOS.every((one) =>
+      Object.keys(PRUNERS).every((each) => cache.get({ model, ratio: one, seed, variant: each })),
+    ),
+  );
+  const seeds = complete.length === 0 ? SEEDS.slice(0, 1) : complete;
+  return seeds.flatMap((seed) => cache.get({ model, ratio, seed, variant }) ?? []);
 }
 
 const SEEDS = [0, 1, 2];
@@ -157,6 +168,22 @@ function addTables(report: Report, cache: Cache, models: readonly string[]): voi
   }
 }
 
+/** Says which part of the matrix has been measured. */
+function coverage(cells: readonly RecoveryCell[], cache: Cache): string {
+  const parts = [...new Set(cells.map(({ model }) => model))].map((model) => {
+    const counts = SEEDS.map((seed) => {
+      const own = cells.filter((cell) => cell.model === model && cell.seed === seed);
+      return `${own.filter((cell) => cache.get(cell) !== undefined).length} of ${own.length}`;
+    });
+    return `${model} ${counts.join(', ')}`;
+  });
+  return (
+    `Cells measured, by seed: ${parts.join('; ')}; the rest was left out for lack of time. Figures ` +
+    'are of the seeds that are complete, else of the first; a method that was not run has no row, ' +
+    'and where one is missing no target is judged.'
+  );
+}
+
 /** Holds COMP against the best baseline, before and after fine-tuning, in every cell with both. */
 function addTargets(report: Report, cache: Cache, models: readonly string[]): void {
   for (const figure of ['before', 'after'] as const) {
@@ -189,6 +216,11 @@ function writePlot(results: string, cache: Cache, model: string, steps: number):
       const some = outcomes(cache, { model, ratio, variant });
       return (['before', 'after'] as const).map((figure) => median(some, figure) ?? Number.NaN);
     }).map((value) => (value > 1e6 ? Number.NaN : value));
+  const rows = Object.keys(PRUNERS)
+    .map((variant) => ({ label: variant, values: values(variant), strong: variant === OURS }))
+    .filter((row) => row.values.some(Number.isFinite));
+  // One method alone has nothing to stand beside.
+  if (rows.length < 2) return;
   const svg = barPlot({
     title: `${model}: perplexity after pruning, and after fine-tuning what is left`,
     subtitle: `${steps} LoRA steps, the same for all; unpruned ${dense?.toPrecision(4)}; lower is better`,
@@ -197,11 +229,7 @@ function writePlot(results: string, cache: Cache, model: string, steps: number):
       `${100 * ratio} % pruned`,
       `${100 * ratio} %, fine-tuned`,
     ]),
-    rows: Object.keys(PRUNERS).map((variant) => ({
-      label: variant,
-      values: values(variant),
-      strong: variant === OURS,
-    })),
+    rows,
     log: true,
   });
   writeFileSync(join(results, `recovery-${model}.svg`), svg);
@@ -216,8 +244,9 @@ export const suite: Suite = {
     ...inputOptions,
     minutes: { type: 'string' },
     fresh: { type: 'boolean' },
-    /** Measures the missing cells of this model only; several runs then share the work. */
+    /** Measure the missing cells of this model, or ratio, only; several runs then share the work. */
     model: { type: 'string' },
+    ratio: { type: 'string' },
   },
   async run(context) {
     const { options, quick, report, say } = context;
@@ -257,9 +286,7 @@ export const suite: Suite = {
         'Every method picks its own split between layers, heads and channels by held-out calibration ' +
           'loss; shortgpt removes whole layers, and so often more than the ratio asks for.',
       );
-      if (left > 0) {
-        report.note(`${cells.length - left} of ${cells.length} cells were measured.`);
-      }
+      if (left > 0) report.note(coverage(cells, cache));
     });
   },
 };
