@@ -167,6 +167,8 @@ test('an adapter that replaces whole tensors is refused by name', async () => {
   const options = { task: 'boolq', data: fixture('boolq'), adapter: whole } as const;
   const error = await fails(() => evaluateTask(stories260K, options), 'UNSUPPORTED');
   assert.match(error.message, /lm_head\.weight/);
+  const loading = await fails(() => loadModel(stories260K, { adapter: whole }), 'UNSUPPORTED');
+  assert.match(loading.message, /lm_head\.weight/);
 });
 
 test('the result says what was measured', async () => {

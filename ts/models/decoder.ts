@@ -103,9 +103,18 @@ export class Decoder {
 
   /**
    * Puts an adapter set in force, or none. Costs nothing: the base stays as it is.
-   * @throws EspalierError `CONFIG` or `SHAPE` when it belongs to another base.
+   * @throws EspalierError `CONFIG` or `SHAPE` when it belongs to another base, `UNSUPPORTED` when it
+   * holds whole tensors, such as the head of a classifier.
    */
   set adapter(set: AdapterSet | undefined) {
+    const [whole] = set?.saved.keys() ?? [];
+    if (whole !== undefined) {
+      throw new EspalierError(
+        'UNSUPPORTED',
+        `adapter: ${whole} is replaced as a whole, which a language model can't do`,
+        { remedy: 'merge the adapter into the model; that of a classifier needs numLabels' },
+      );
+    }
     this.#attached = set === undefined ? undefined : attachAdapters(this.linears, set);
     this.#adapter = set;
   }
