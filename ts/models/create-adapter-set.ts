@@ -1,3 +1,4 @@
+import { breathe } from '../common/abort.js';
 import { EspalierError } from '../common/errors.js';
 import { deriveSeed, Random } from '../common/random.js';
 import type { AdapterConfig } from '../formats/adapter-config.js';
@@ -26,6 +27,36 @@ export function createAdapterSet(
   config: AdapterConfig,
   seed: number,
 ): AdapterSet {
+  const making = modulesInTurn(model, config, seed);
+  for (;;) {
+    const { done, value } = making.next();
+    if (done === true) return value;
+  }
+}
+
+/**
+ * As {@link createAdapterSet}, with a turn of the event loop between two modules: the random numbers
+ * of a large model take longer than others should wait.
+ * @throws EspalierError as `createAdapterSet`
+ */
+export async function createAdapterSetInTurns(
+  model: AdaptableModel,
+  config: AdapterConfig,
+  seed: number,
+): Promise<AdapterSet> {
+  const making = modulesInTurn(model, config, seed);
+  for (;;) {
+    const { done, value } = making.next();
+    if (done === true) return value;
+    await breathe();
+  }
+}
+
+function* modulesInTurn(
+  model: AdaptableModel,
+  config: AdapterConfig,
+  seed: number,
+): Generator<undefined, AdapterSet> {
   const paths = targetedModules(config, [...model.linears.keys()]);
   if (paths.length === 0) {
     throw new EspalierError('CONFIG', 'adapter: no linear layer of the model is targeted', {
@@ -51,6 +82,7 @@ export function createAdapterSet(
       for (const adapter of adapters.values()) adapter.dispose();
       throw named(error, path);
     }
+    yield undefined;
   }
   return new AdapterSet(adapters, savedHead(model));
 }

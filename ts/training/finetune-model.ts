@@ -2,7 +2,7 @@ import { EspalierError } from '../common/errors.js';
 import { type AdapterConfig, makeAdapterConfig } from '../formats/adapter-config.js';
 import { Classifier } from '../models/classifier.js';
 import { classifierHead, isEncoder } from '../models/classifier-head.js';
-import { createAdapterSet } from '../models/create-adapter-set.js';
+import { createAdapterSetInTurns } from '../models/create-adapter-set.js';
 import type { Decoder } from '../models/decoder.js';
 import { loadClassifier } from '../models/load-classifier.js';
 import { loadModel } from '../models/load-model.js';
@@ -56,7 +56,7 @@ export async function openFinetuneModel(
       return { model, config: undefined, dispose: () => model.dispose() };
     }
     const config = adapterConfig(model, options, directory);
-    const set = createAdapterSet(model, config, seed);
+    const set = await createAdapterSetInTurns(model, config, seed);
     model.adapter = set;
     const dispose = () => {
       set.dispose();
