@@ -2,6 +2,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <mutex>
@@ -9,14 +10,25 @@
 #include <span>
 #include <vector>
 
+#include "binding/core/backend_library.h"
 #include "binding/core/device.h"
 #include "binding/core/tensor.h"
 #include "binding/cpu/cpu_backend.h"
 
 namespace espalier::test {
 
+/// The CUDA backend: the library that ESPALIER_CUDA_LIB names, or the emulated GPU of this build.
+inline Device& cuda_device() {
+  static auto* const device = [] {
+    const char* path = std::getenv("ESPALIER_CUDA_LIB");
+    const BackendLibrary library(path == nullptr ? ESPALIER_CUDA_SHIM_LIBRARY : path);
+    return new Device("cuda:0", library.create(0, cpu::cpu_device().backend()));
+  }();
+  return *device;
+}
+
 /// All devices of this build.
-inline std::vector<Device*> devices() { return {&cpu::cpu_device()}; }
+inline std::vector<Device*> devices() { return {&cpu::cpu_device(), &cuda_device()}; }
 
 /// Runs a task and waits for its outcome.
 inline Status run(Device& device, Task task) {

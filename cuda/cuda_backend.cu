@@ -1,0 +1,88 @@
+#include "cuda/cuda_backend.h"
+#include "cuda/launch.h"
+
+namespace espalier::cuda {
+namespace {
+
+size_t bytes_of(const ConstView& view) {
+  return static_cast<size_t>(view.shape.elements()) * size_of(view.dtype);
+}
+
+size_t bytes_of(const View& view) {
+  return static_cast<size_t>(view.shape.elements()) * size_of(view.dtype);
+}
+
+}  // namespace
+
+Status CudaBackend::initialise() {
+  if (Status status = status_of(cudaSetDevice(ordinal_), "choose the device"); !status.ok()) {
+    return status;
+  }
+  int major = 0;
+  int minor = 0;
+  int pools = 0;
+  cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, ordinal_);
+  cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, ordinal_);
+  cudaDeviceGetAttribute(&pools, cudaDevAttrMemoryPoolsSupported, ordinal_);
+  cudaDeviceGetAttribute(&multiprocessors_, cudaDevAttrMultiProcessorCount, ordinal_);
+  compute_capability_ = 10 * major + minor;
+  pools_ = pools != 0;
+  return status_of(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "make a stream");
+}
+
+Status CudaBackend::synchronise() {
+  return status_of(cudaStreamSynchronize(stream_), "wait for the GPU");
+}
+
+// Tensors may be made and may die on any thread, and a thread has no device of its own at first.
+void* CudaBackend::allocate(size_t bytes) {
+  void* data = nullptr;
+  if (cudaSetDevice(ordinal_) != cudaSuccess) return nullptr;
+  const cudaError_t error =
+      pools_ ? cudaMallocAsync(&data, bytes, stream_) : cudaMalloc(&data, bytes);
+  if (error == cudaSuccess) return data;
+  cudaGetLastError();  // a failed allocation stays recorded otherwise
+  return nullptr;
+}
+
+void CudaBackend::deallocate(void* data, size_t /*bytes*/) {
+  if (cudaSetDevice(ordinal_) != cudaSuccess) return;
+  if (pools_) {
+    cudaFreeAsync(data, stream_);
+  } else {
+    cudaFree(data);
+  }
+}
+
+void CudaBackend::set_threads(int /*threads*/) {}
+
+// From pageable memory the runtime copies through a buffer of its own before it returns.
+Status CudaBackend::copy_from_host(const View& target, const void* source) {
+  if (bytes_of(target) == 0) return {};
+  return status_of(
+      cudaMemcpyAsync(target.data, source, bytes_of(target), cudaMemcpyHostToDevice, stream_),
+      "copy to the GPU");
+}
+
+Status CudaBackend::copy_to_host(void* target, const ConstView& source) {
+  if (bytes_of(source) > 0) {
+    const cudaError_t error =
+        cudaMemcpyAsync(target, source.data, bytes_of(source), cudaMemcpyDeviceToHost, stream_);
+    if (error != cudaSuccess) return status_of(error, "copy from the GPU");
+  }
+  return synchronise();
+}
+
+Status CudaBackend::copy(const View& target, const ConstView& source) {
+  if (bytes_of(source) == 0) return {};
+  return status_of(cudaMemcpyAsync(target.data, source.data, bytes_of(source),
+                                   cudaMemcpyDeviceToDevice, stream_),
+                   "copy on the GPU");
+}
+
+Status CudaBackend::clear(const View& target) {
+  if (bytes_of(target) == 0) return {};
+  return status_of(cudaMemsetAsync(target.data, 0, bytes_of(target), stream_), "clear");
+}
+
+}  // namespace espalier::cuda

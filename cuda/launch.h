@@ -1,0 +1,74 @@
+// Kernel launches: the one place that differs between a GPU and the host that the tests emulate one
+// on.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <type_traits>
+
+#include "binding/core/status.h"
+
+namespace espalier::cuda {
+
+/// How a kernel is laid out.
+struct Grid {
+  dim3 blocks;              ///< blocks of the grid
+  dim3 threads;             ///< threads of a block
+  size_t shared_bytes = 0;  ///< dynamic shared memory of a block
+};
+
+/// Turns a runtime error into a Status: OUT_OF_MEMORY, or DEVICE_UNAVAILABLE for what ends the use
+/// of the device.
+inline Status status_of(cudaError_t error, const char* what) {
+  if (error == cudaSuccess) return {};
+  const std::string message = std::string(what) + ": " + cudaGetErrorString(error);
+  return {
+      error == cudaErrorMemoryAllocation ? ErrorCode::out_of_memory : ErrorCode::device_unavailable,
+      message};
+}
+
+/// Queues `kernel` on `stream`; nothing for a grid without blocks.
+template <class... Parameters>
+Status launch(void (*kernel)(Parameters...), const Grid& grid, cudaStream_t stream,
+              std::type_identity_t<Parameters>... arguments) {
+  if (grid.blocks.x == 0 || grid.blocks.y == 0 || grid.blocks.z == 0) return {};
+#ifdef ESPALIER_CUDA_SHIM
+  static_cast<void>(stream);
+  shim::run_grid(grid.blocks, grid.threads, grid.shared_bytes, [&] { kernel(arguments...); });
+  return {};
+#else
+  const auto* function = reinterpret_cast<const void*>(kernel);
+  // Above 48 KiB a kernel has to ask for its shared memory.
+  if (grid.shared_bytes > size_t{48} << 10) {
+    const cudaError_t error = cudaFuncSetAttribute(
+        function, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(grid.shared_bytes));
+    if (error != cudaSuccess) return status_of(error, "shared memory of a kernel");
+  }
+  void* pointers[] = {const_cast<void*>(static_cast<const void*>(&arguments))...};
+  return status_of(
+      cudaLaunchKernel(function, grid.blocks, grid.threads, pointers, grid.shared_bytes, stream),
+      "launch");
+#endif
+}
+
+/// The block's dynamic shared memory, aligned to 16 bytes.
+template <class T>
+__device__ inline T* dynamic_shared() {
+#ifdef ESPALIER_CUDA_SHIM
+  return reinterpret_cast<T*>(shim::current().dynamic_shared);
+#else
+  extern __shared__ __align__(16) unsigned char espalier_dynamic_shared[];
+  return reinterpret_cast<T*>(espalier_dynamic_shared);
+#endif
+}
+
+/// Blocks of `threads` that cover `count` elements, at most `limit`: for kernels that stride.
+inline dim3 blocks_for(int64_t count, int64_t threads, int64_t limit = int64_t{1} << 16) {
+  const int64_t blocks = (count + threads - 1) / threads;
+  return {static_cast<unsigned>(blocks < limit ? blocks : limit)};
+}
+
+}  // namespace espalier::cuda

@@ -1,0 +1,92 @@
+// Ops that this backend does not have yet: they fail and say so.
+#include "cuda/cuda_backend.h"
+
+namespace espalier::cuda {
+namespace {
+
+Status missing() { return {ErrorCode::unsupported, "this op has no CUDA kernel yet"}; }
+
+}  // namespace
+
+Status CudaBackend::embedding(const EmbeddingArguments& /*arguments*/) { return missing(); }
+Status CudaBackend::linear(const LinearArguments& /*arguments*/) { return missing(); }
+Status CudaBackend::linear_input_gradient(const LinearInputGradientArguments& /*arguments*/) {
+  return missing();
+}
+Status CudaBackend::linear_weight_gradient(const LinearWeightGradientArguments& /*arguments*/) {
+  return missing();
+}
+Status CudaBackend::lora_linear(const LoraLinearArguments& /*arguments*/) { return missing(); }
+Status CudaBackend::lora_linear_backward(const LoraLinearBackwardArguments& /*arguments*/) {
+  return missing();
+}
+Status CudaBackend::merge_features(const MergeFeaturesArguments& /*arguments*/) {
+  return missing();
+}
+Status CudaBackend::dispatch_gradient(const DispatchGradientArguments& /*arguments*/) {
+  return missing();
+}
+Status CudaBackend::masked_matmul(const MaskedMatmulArguments& /*arguments*/) { return missing(); }
+Status CudaBackend::rms_norm(const RmsNormArguments& /*arguments*/) { return missing(); }
+Status CudaBackend::rope(const RopeArguments& /*arguments*/) { return missing(); }
+Status CudaBackend::attention(const AttentionArguments& /*arguments*/) { return missing(); }
+Status CudaBackend::cross_entropy(const CrossEntropyArguments& /*arguments*/) { return missing(); }
+Status CudaBackend::gram(const GramArguments& /*arguments*/) { return missing(); }
+Status CudaBackend::column_moments(const ColumnMomentsArguments& /*arguments*/) {
+  return missing();
+}
+Status CudaBackend::cosine(const CosineArguments& /*arguments*/) { return missing(); }
+Status CudaBackend::gather(const GatherArguments& /*arguments*/) { return missing(); }
+Status CudaBackend::scale(const ScaleArguments& /*arguments*/) { return missing(); }
+Status CudaBackend::cast(const CastArguments& /*arguments*/) { return missing(); }
+Status CudaBackend::elementwise(const ElementwiseArguments& /*arguments*/) { return missing(); }
+Status CudaBackend::squared_error(const SquaredErrorArguments& /*arguments*/) { return missing(); }
+Status CudaBackend::sum(const SumArguments& /*arguments*/) { return missing(); }
+Status CudaBackend::transpose(const TransposeArguments& /*arguments*/) { return missing(); }
+Status CudaBackend::eigh(const EighArguments& /*arguments*/) { return missing(); }
+Status CudaBackend::svd(const SvdArguments& /*arguments*/) { return missing(); }
+Status CudaBackend::cholesky_solve(const CholeskySolveArguments& /*arguments*/) {
+  return missing();
+}
+Status CudaBackend::least_squares(const LeastSquaresArguments& /*arguments*/) { return missing(); }
+Status CudaBackend::ridge_update(const RidgeUpdateArguments& /*arguments*/) { return missing(); }
+Status CudaBackend::condition_number(const ConditionNumberArguments& /*arguments*/) {
+  return missing();
+}
+Status CudaBackend::leave_one_out(const LeaveOneOutArguments& /*arguments*/) { return missing(); }
+Status CudaBackend::leave_group_out(const LeaveGroupOutArguments& /*arguments*/) {
+  return missing();
+}
+Status CudaBackend::layer_norm(const LayerNormArguments& /*arguments*/) { return missing(); }
+Status CudaBackend::norm_backward(const NormBackwardArguments& /*arguments*/) { return missing(); }
+Status CudaBackend::attention_backward(const AttentionBackwardArguments& /*arguments*/) {
+  return missing();
+}
+Status CudaBackend::dropout(const DropoutArguments& /*arguments*/) { return missing(); }
+Status CudaBackend::activation(const ActivationArguments& /*arguments*/) { return missing(); }
+Status CudaBackend::activation_backward(const ActivationBackwardArguments& /*arguments*/) {
+  return missing();
+}
+Status CudaBackend::cross_entropy_mean(const CrossEntropyMeanArguments& /*arguments*/) {
+  return missing();
+}
+Status CudaBackend::softmax_cross_entropy(const SoftmaxCrossEntropyArguments& /*arguments*/) {
+  return missing();
+}
+Status CudaBackend::embedding_backward(const EmbeddingBackwardArguments& /*arguments*/) {
+  return missing();
+}
+Status CudaBackend::mean_pool(const MeanPoolArguments& /*arguments*/) { return missing(); }
+Status CudaBackend::mean_pool_backward(const MeanPoolBackwardArguments& /*arguments*/) {
+  return missing();
+}
+Status CudaBackend::select_token(const SelectTokenArguments& /*arguments*/) { return missing(); }
+Status CudaBackend::select_token_backward(const SelectTokenBackwardArguments& /*arguments*/) {
+  return missing();
+}
+Status CudaBackend::adam_w(const AdamWArguments& /*arguments*/) { return missing(); }
+Status CudaBackend::sgd(const SgdArguments& /*arguments*/) { return missing(); }
+Status CudaBackend::global_norm(const GlobalNormArguments& /*arguments*/) { return missing(); }
+Status CudaBackend::scale_many(const ScaleManyArguments& /*arguments*/) { return missing(); }
+
+}  // namespace espalier::cuda

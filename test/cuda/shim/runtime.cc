@@ -1,0 +1,162 @@
+// The part of CUDA's runtime that espalier calls, on host memory. Every block of "device" memory
+// has guards around it and starts as 0xff bytes (NaN as any float), so that what writes outside or
+// reads what nobody wrote shows. ESPALIER_SHIM_MEMORY limits the bytes that can be taken.
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <mutex>
+#include <string>
+
+#include "test/cuda/shim/cuda_runtime.h"
+
+namespace {
+
+constexpr size_t kGuard = 256;
+constexpr unsigned char kGuardByte = 0xa5;
+
+struct Blocks {
+  std::mutex mutex;
+  std::map<void*, size_t> sizes;
+  size_t in_use = 0;
+};
+
+Blocks& blocks() {
+  static auto* const instance = new Blocks;
+  return *instance;
+}
+
+size_t memory_limit() {
+  static const char* const text = std::getenv("ESPALIER_SHIM_MEMORY");
+  return text == nullptr ? size_t{16} << 30 : std::stoull(text);
+}
+
+void check_guards(void* data, size_t bytes) {
+  const auto* low = static_cast<unsigned char*>(data) - kGuard;
+  const auto* high = static_cast<unsigned char*>(data) + bytes;
+  for (size_t i = 0; i < kGuard; ++i) {
+    if (low[i] == kGuardByte && high[i] == kGuardByte) continue;
+    std::fprintf(stderr, "cuda shim: a kernel wrote %s a block of %zu bytes\n",
+                 low[i] == kGuardByte ? "behind" : "in front of", bytes);
+    std::abort();
+  }
+}
+
+}  // namespace
+
+cudaError_t cudaSetDevice(int ordinal) {
+  return ordinal == 0 ? cudaSuccess : cudaErrorInvalidValue;
+}
+
+cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int /*ordinal*/) {
+  switch (attribute) {
+    case cudaDevAttrMaxSharedMemoryPerBlockOptin:
+      *value = 99 << 10;
+      return cudaSuccess;
+    case cudaDevAttrMultiProcessorCount:
+      *value = 4;
+      return cudaSuccess;
+    case cudaDevAttrComputeCapabilityMajor:
+      *value = 8;
+      return cudaSuccess;
+    case cudaDevAttrComputeCapabilityMinor:
+      *value = 0;
+      return cudaSuccess;
+    case cudaDevAttrMemoryPoolsSupported:
+      *value = 1;
+      return cudaSuccess;
+  }
+  return cudaErrorInvalidValue;
+}
+
+cudaError_t cudaMalloc(void** pointer, size_t bytes) {
+  Blocks& b = blocks();
+  const std::lock_guard lock(b.mutex);
+  if (b.in_use + bytes > memory_limit()) return cudaErrorMemoryAllocation;
+  auto* raw =
+      static_cast<unsigned char*>(std::aligned_alloc(256, (bytes + 2 * kGuard + 255) / 256 * 256));
+  if (raw == nullptr) return cudaErrorMemoryAllocation;
+  std::memset(raw, kGuardByte, kGuard);
+  std::memset(raw + kGuard, 0xff, bytes);
+  std::memset(raw + kGuard + bytes, kGuardByte, kGuard);
+  *pointer = raw + kGuard;
+  b.sizes[*pointer] = bytes;
+  b.in_use += bytes;
+  return cudaSuccess;
+}
+
+cudaError_t cudaFree(void* pointer) {
+  if (pointer == nullptr) return cudaSuccess;
+  Blocks& b = blocks();
+  const std::lock_guard lock(b.mutex);
+  const auto found = b.sizes.find(pointer);
+  if (found == b.sizes.end()) return cudaErrorInvalidValue;
+  check_guards(pointer, found->second);
+  b.in_use -= found->second;
+  b.sizes.erase(found);
+  std::free(static_cast<unsigned char*>(pointer) - kGuard);
+  return cudaSuccess;
+}
+
+cudaError_t cudaMallocAsync(void** pointer, size_t bytes, cudaStream_t /*stream*/) {
+  return cudaMalloc(pointer, bytes);
+}
+
+cudaError_t cudaFreeAsync(void* pointer, cudaStream_t /*stream*/) { return cudaFree(pointer); }
+
+cudaError_t cudaMallocHost(void** pointer, size_t bytes) {
+  *pointer = std::malloc(bytes);
+  return *pointer == nullptr ? cudaErrorMemoryAllocation : cudaSuccess;
+}
+
+cudaError_t cudaFreeHost(void* pointer) {
+  std::free(pointer);
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
+  Blocks& b = blocks();
+  const std::lock_guard lock(b.mutex);
+  *total = memory_limit();
+  *free = *total - b.in_use;
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemcpyAsync(void* target, const void* source, size_t bytes, cudaMemcpyKind /*kind*/,
+                            cudaStream_t /*stream*/) {
+  std::memmove(target, source, bytes);
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemsetAsync(void* target, int value, size_t bytes, cudaStream_t /*stream*/) {
+  std::memset(target, value, bytes);
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned /*flags*/) {
+  *stream = nullptr;
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamSynchronize(cudaStream_t /*stream*/) {
+  Blocks& b = blocks();
+  const std::lock_guard lock(b.mutex);
+  for (const auto& [data, bytes] : b.sizes) check_guards(data, bytes);
+  return cudaSuccess;
+}
+
+cudaError_t cudaGetLastError() { return cudaSuccess; }
+
+const char* cudaGetErrorString(cudaError_t error) {
+  switch (error) {
+    case cudaSuccess:
+      return "no error";
+    case cudaErrorInvalidValue:
+      return "invalid argument";
+    case cudaErrorMemoryAllocation:
+      return "out of memory";
+    case cudaErrorNotSupported:
+      return "operation not supported";
+  }
+  return "unknown error";
+}
