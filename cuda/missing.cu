@@ -9,13 +9,6 @@ Status missing() { return {ErrorCode::unsupported, "this op has no CUDA kernel y
 }  // namespace
 
 Status CudaBackend::embedding(const EmbeddingArguments& /*arguments*/) { return missing(); }
-Status CudaBackend::linear(const LinearArguments& /*arguments*/) { return missing(); }
-Status CudaBackend::linear_input_gradient(const LinearInputGradientArguments& /*arguments*/) {
-  return missing();
-}
-Status CudaBackend::linear_weight_gradient(const LinearWeightGradientArguments& /*arguments*/) {
-  return missing();
-}
 Status CudaBackend::lora_linear(const LoraLinearArguments& /*arguments*/) { return missing(); }
 Status CudaBackend::lora_linear_backward(const LoraLinearBackwardArguments& /*arguments*/) {
   return missing();

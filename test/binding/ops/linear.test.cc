@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <array>
 #include <cmath>
 #include <limits>
 #include <utility>
@@ -64,6 +65,9 @@ TEST_CASE("linear gives the bits of weights cast to f32 first, over several pane
   }
 }
 
+// A GPU always rounds, a CPU where it gains by it.
+bool rounds_bf16(const Device& device) { return device.name() != "cpu" || cpu::has_fast_bf16(); }
+
 // rows x N products of a [M, K] with b [K, N], either read transposed.
 std::vector<double> product(const std::vector<float>& a, bool transpose_a,
                             const std::vector<float>& b, bool transpose_b, size_t m, size_t n,
@@ -92,8 +96,8 @@ TEST_CASE("bf16 products are exact products of the factors rounded to bf16") {
             const Tensor xs = upload(*device, x, {rows, k});
             const Tensor ws = upload_as(*device, w, {n, k}, dtype);
             const Tensor bs = upload(*device, bias, {n});
-            const auto round = [](const std::vector<float>& values) {
-              return cpu::has_fast_bf16() ? rounded_to(values, DType::bf16) : values;
+            const auto round = [&](const std::vector<float>& values) {
+              return rounds_bf16(*device) ? rounded_to(values, DType::bf16) : values;
             };
             const auto expected = reference(round(x), round(w), bias, static_cast<size_t>(rows),
                                             static_cast<size_t>(k));
@@ -111,7 +115,7 @@ TEST_CASE("the gradients of linear equal double-precision products") {
   for (Device* device : devices()) {
     for (const Products products : {Products::f32, Products::bf16}) {
       const auto round = [&](const std::vector<float>& values) {
-        const bool rounds = products == Products::bf16 && cpu::has_fast_bf16();
+        const bool rounds = products == Products::bf16 && rounds_bf16(*device);
         return rounds ? rounded_to(values, DType::bf16) : values;
       };
       for (const DType dtype : {DType::f32, DType::bf16, DType::f16}) {
@@ -153,6 +157,40 @@ TEST_CASE("the gradients of linear take weights of several panels and empty tens
   const Tensor narrow(device, {2, 0}, DType::f32);
   const Tensor zero = ops::linear_input_gradient(narrow, Tensor(device, {0, 4}, DType::f32));
   CHECK(download(zero) == std::vector<float>(8));
+}
+
+TEST_CASE("linear and its gradients take sizes around the borders of tiles, and sums in parts") {
+  for (Device* device : devices()) {
+    for (const Products products : {Products::f32, Products::bf16}) {
+      const auto round = [&](const std::vector<float>& values) {
+        const bool rounds = products == Products::bf16 && rounds_bf16(*device);
+        return rounds ? rounded_to(values, DType::bf16) : values;
+      };
+      for (const auto& [m, n, k] : {std::array<int64_t, 3>{127, 129, 40},
+                                    {128, 512, 31},
+                                    {257, 130, 16},
+                                    {9, 65, 1000},
+                                    {8, 64, 777},
+                                    {300, 16, 530},
+                                    {65, 17, 512}}) {
+        const auto x = random_values(static_cast<size_t>(m * k), 1);
+        const auto w = rounded_to(random_values(static_cast<size_t>(n * k), 2), DType::bf16);
+        const auto dy = random_values(static_cast<size_t>(m * n), 3);
+        const auto um = static_cast<size_t>(m);
+        const auto un = static_cast<size_t>(n);
+        const auto uk = static_cast<size_t>(k);
+        const Tensor xs = upload(*device, x, {m, k});
+        const Tensor ws = upload_as(*device, w, {n, k}, DType::bf16);
+        const Tensor gradient = upload(*device, dy, {m, n});
+        CHECK(normalised_error(download(ops::linear(xs, ws, std::nullopt, products)),
+                               product(round(x), false, w, true, um, un, uk)) < 1e-11);
+        CHECK(normalised_error(download(ops::linear_input_gradient(gradient, ws, products)),
+                               product(round(dy), false, w, false, um, uk, un)) < 1e-11);
+        CHECK(normalised_error(download(ops::linear_weight_gradient(gradient, xs, products)),
+                               product(round(dy), true, round(x), false, un, uk, um)) < 1e-11);
+      }
+    }
+  }
 }
 
 TEST_CASE("linear keeps leading dimensions, propagates NaN and infinity, and takes empty tensors") {

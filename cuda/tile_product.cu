@@ -1,0 +1,478 @@
+// f32 products of tiles: a block sums kRows x kColumns results in registers, reading kDepth of the
+// inner indices at a time into one of two buffers in shared memory while it multiplies the other.
+// Factors are f32, bf16 or f16 and widened exactly on the way to shared memory; they may lie either
+// way round, and index lists, masks and dropout are applied as they are read. Sums are f32, in
+// increasing order of the inner index. Where the result has too few tiles for the card, several
+// blocks sum parts of each, and a second kernel adds the parts in order.
+#include <algorithm>
+
+#include "cuda/device.h"
+#include "cuda/launch.h"
+#include "cuda/scratch.h"
+#include "cuda/tile_product.h"
+
+namespace espalier::cuda {
+namespace {
+
+// Results of a block and of a thread of it.
+template <int kBlockRows, int kBlockColumns, int kTileDepth, int kThreadRows, int kThreadColumns>
+struct Tile {
+  static constexpr int kRows = kBlockRows;
+  static constexpr int kColumns = kBlockColumns;
+  static constexpr int kDepth = kTileDepth;
+  static constexpr int kRowsEach = kThreadRows;
+  static constexpr int kColumnsEach = kThreadColumns;
+  static constexpr int kThreadsX = kColumns / kColumnsEach;
+  static constexpr int kThreads = kRows / kRowsEach * kThreadsX;
+  // Rows of shared memory are 4 longer than needed: stores of transposed factors then fall into
+  // half as few banks.
+  static constexpr int kStrideA = kRows + 4;
+  static constexpr int kStrideB = kColumns + 4;
+  static constexpr int kStage = kDepth * (kStrideA + kStrideB);
+};
+using Large = Tile<128, 128, 16, 8, 8>;
+using Medium = Tile<64, 64, 16, 4, 4>;
+using Flat = Tile<8, 64, 32, 1, 4>;
+using Tall = Tile<128, 16, 16, 4, 4>;
+
+// What a kernel knows how to do beyond plain products.
+enum class Feature { none, mask, dropout, extra };
+
+// Four elements as they are stored; 16-bit ones are in x and y. Where `keep` has a zero byte the
+// element counts as 0.
+struct Four {
+  uint4 bits;
+  uint32_t keep;
+};
+
+__device__ inline float4 widen(const Four& four, DType dtype) {
+  const uint4& b = four.bits;
+  if (dtype == DType::f32) {
+    return make_float4(__uint_as_float(b.x), __uint_as_float(b.y), __uint_as_float(b.z),
+                       __uint_as_float(b.w));
+  }
+  if (dtype == DType::bf16) {
+    return make_float4(__uint_as_float(b.x << 16), __uint_as_float(b.x & 0xffff0000U),
+                       __uint_as_float(b.y << 16), __uint_as_float(b.y & 0xffff0000U));
+  }
+  return make_float4(
+      to_float(F16{static_cast<uint16_t>(b.x)}), to_float(F16{static_cast<uint16_t>(b.x >> 16)}),
+      to_float(F16{static_cast<uint16_t>(b.y)}), to_float(F16{static_cast<uint16_t>(b.y >> 16)}));
+}
+
+// A factor on its way to shared memory: kOuter x kDepth elements, every thread four neighbours in
+// memory at a time.
+template <class Shape, int kOuter, bool kMask>
+class Loader {
+  static constexpr int kFours = kOuter * Shape::kDepth / 4;
+  static constexpr int kEach = (kFours + Shape::kThreads - 1) / Shape::kThreads;
+
+ public:
+  // Outer indices [outer, outer_end) and inner [inner, inner_end); zeros behind the ends.
+  __device__ void load(const TileFactor& f, bool vectors, int64_t outer, int64_t outer_end,
+                       int64_t inner, int64_t inner_end) {
+#pragma unroll
+    for (int i = 0; i < kEach; ++i) {
+      const int four = static_cast<int>(threadIdx.x) + i * Shape::kThreads;
+      if (kFours % Shape::kThreads != 0 && four >= kFours) break;
+      int o = 0;
+      int l = 0;
+      place(f, four, o, l);
+      if (f.inner_contiguous) {
+        read(f, vectors, outer + o, outer_end, f.outer_list, inner + l, inner_end, f.inner_list,
+             fours_[i]);
+      } else {
+        read(f, vectors, inner + l, inner_end, f.inner_list, outer + o, outer_end, f.outer_list,
+             fours_[i]);
+      }
+    }
+  }
+
+  // What load() read, to `target` [kDepth, kStride]. The arguments are those of load().
+  template <int kStride, bool kDropout>
+  __device__ void store(const TileFactor& f, float factor, int64_t outer, int64_t inner,
+                        float* target) const {
+#pragma unroll
+    for (int i = 0; i < kEach; ++i) {
+      const int four = static_cast<int>(threadIdx.x) + i * Shape::kThreads;
+      if (kFours % Shape::kThreads != 0 && four >= kFours) break;
+      int o = 0;
+      int l = 0;
+      place(f, four, o, l);
+      float4 values = widen(fours_[i], f.dtype);
+      if (kMask && f.mask != nullptr) {
+        const uint32_t keep = fours_[i].keep;
+        values = make_float4(
+            (keep & 0xffU) != 0 ? values.x : 0.0F, (keep & 0xff00U) != 0 ? values.y : 0.0F,
+            (keep & 0xff0000U) != 0 ? values.z : 0.0F, (keep & 0xff000000U) != 0 ? values.w : 0.0F);
+      }
+      if (kDropout && !f.dropout.keeps_all()) {
+        const int64_t start = f.inner_contiguous ? (outer + o) * f.stride + inner + l
+                                                 : (inner + l) * f.stride + outer + o;
+        values = f.dropout.apply(values, static_cast<uint64_t>(start));
+      }
+      values =
+          make_float4(factor * values.x, factor * values.y, factor * values.z, factor * values.w);
+      if (f.inner_contiguous) {
+        target[l * kStride + o] = values.x;
+        target[(l + 1) * kStride + o] = values.y;
+        target[(l + 2) * kStride + o] = values.z;
+        target[(l + 3) * kStride + o] = values.w;
+      } else {
+        *reinterpret_cast<float4*>(target + l * kStride + o) = values;
+      }
+    }
+  }
+
+ private:
+  // Where in the tile the four elements begin.
+  __device__ static void place(const TileFactor& f, int four, int& outer, int& inner) {
+    if (f.inner_contiguous) {
+      outer = four / (Shape::kDepth / 4);
+      inner = four % (Shape::kDepth / 4) * 4;
+    } else {
+      inner = four / (kOuter / 4);
+      outer = four % (kOuter / 4) * 4;
+    }
+  }
+
+  __device__ static void read(const TileFactor& f, bool vectors, int64_t row, int64_t row_end,
+                              const int32_t* row_list, int64_t column, int64_t column_end,
+                              const int32_t* column_list, Four& four) {
+    four = {make_uint4(0, 0, 0, 0), 0};
+    if (row >= row_end) return;
+    const int64_t start = (row_list == nullptr ? row : row_list[row]) * f.stride;
+    if (vectors && column + 4 <= column_end) {
+      if (f.dtype == DType::f32) {
+        four.bits =
+            *reinterpret_cast<const uint4*>(static_cast<const float*>(f.data) + start + column);
+      } else {
+        const uint2 bits =
+            *reinterpret_cast<const uint2*>(static_cast<const uint16_t*>(f.data) + start + column);
+        four.bits.x = bits.x;
+        four.bits.y = bits.y;
+      }
+      if (kMask && f.mask != nullptr) {
+        four.keep = *reinterpret_cast<const uint32_t*>(f.mask + start + column);
+      }
+      return;
+    }
+#pragma unroll
+    for (int e = 0; e < 4; ++e) {
+      if (column + e >= column_end) break;
+      const int64_t at =
+          start + (column_list == nullptr ? column + e : int64_t{column_list[column + e]});
+      insert(f, at, e, four);
+    }
+  }
+
+  __device__ static void insert(const TileFactor& f, int64_t at, int e, Four& four) {
+    uint4& b = four.bits;
+    if (f.dtype == DType::f32) {
+      const uint32_t bits = static_cast<const uint32_t*>(f.data)[at];
+      if (e == 0) b.x = bits;
+      if (e == 1) b.y = bits;
+      if (e == 2) b.z = bits;
+      if (e == 3) b.w = bits;
+    } else {
+      const uint32_t bits = static_cast<const uint16_t*>(f.data)[at];
+      if (e < 2) b.x |= bits << (16 * e);
+      if (e >= 2) b.y |= bits << (16 * (e - 2));
+    }
+    if (kMask && f.mask != nullptr) four.keep |= static_cast<uint32_t>(f.mask[at]) << (8 * e);
+  }
+
+  Four fours_[kEach];
+};
+
+// Which factors may be read in vectors.
+struct Vectors {
+  bool a;
+  bool b;
+  bool extra_a;
+  bool extra_b;
+  bool c;
+};
+
+// The part of the work that does not depend on the block.
+struct Work {
+  TileProduct product;
+  Vectors vectors;
+  int64_t tile_rows;
+  int64_t tile_columns;
+  int64_t split_depth;  // tiles of the inner index that a block sums
+  float* parts;         // [splits, m, n]: where sums of parts go, or null
+};
+
+__device__ inline float finish(const TileOutput& out, int64_t i, int64_t j, float sum) {
+  if (out.bias != nullptr) {
+    const int64_t at = out.sources == nullptr ? j : out.sources[j];
+    sum += out.bias_dtype == DType::f32    ? static_cast<const float*>(out.bias)[at]
+           : out.bias_dtype == DType::bf16 ? to_float(static_cast<const Bf16*>(out.bias)[at])
+                                           : to_float(static_cast<const F16*>(out.bias)[at]);
+  }
+  if (out.beta != 0) {
+    sum += out.beta * out.c[i * out.stride + (out.places == nullptr ? j : out.places[j])];
+  }
+  return sum;
+}
+
+// Inner tiles [begin, end) of a term, added to `sums`.
+template <class Shape, Feature kFeature>
+__device__ void accumulate(const TileTerm& term, bool vectors_a, bool vectors_b,
+                           const int32_t* list, int64_t row, int64_t m, int64_t column, int64_t n,
+                           int64_t begin, int64_t end, float* shared,
+                           float (&sums)[Shape::kRowsEach][Shape::kColumnsEach]) {
+  constexpr bool kMask = kFeature == Feature::mask;
+  constexpr bool kDropout = kFeature == Feature::dropout;
+  constexpr int kFourRows = Shape::kRowsEach < 4 ? Shape::kRowsEach : 4;
+  Loader<Shape, Shape::kRows, false> a;
+  Loader<Shape, Shape::kColumns, kMask> b;
+  const int tx = static_cast<int>(threadIdx.x) % Shape::kThreadsX;
+  const int ty = static_cast<int>(threadIdx.x) / Shape::kThreadsX;
+  int64_t inner = 0;
+  const auto load = [&](int64_t tile) {
+    inner = (list == nullptr ? tile : int64_t{list[tile]}) * Shape::kDepth;
+    a.load(term.a, vectors_a, row, m, inner, term.k);
+    b.load(term.b, vectors_b, column, n, inner, term.k);
+  };
+  const auto store = [&](float* stage) {
+    a.template store<Shape::kStrideA, kDropout>(term.a, term.factor, row, inner, stage);
+    b.template store<Shape::kStrideB, kDropout>(term.b, 1.0F, column, inner,
+                                                stage + Shape::kDepth * Shape::kStrideA);
+  };
+  if (begin >= end) return;
+  load(begin);
+  store(shared);
+  __syncthreads();
+  int buffer = 0;
+  for (int64_t tile = begin; tile < end; ++tile) {
+    if (tile + 1 < end) load(tile + 1);
+    const float* as = shared + buffer * Shape::kStage + ty * kFourRows;
+    const float* bs = shared + buffer * Shape::kStage + Shape::kDepth * Shape::kStrideA + tx * 4;
+#pragma unroll
+    for (int l = 0; l < Shape::kDepth; ++l) {
+      float x[Shape::kRowsEach];
+      float y[Shape::kColumnsEach];
+#pragma unroll
+      for (int i = 0; i < Shape::kRowsEach; i += kFourRows) {
+        const float* from = as + l * Shape::kStrideA + i * (Shape::kRows / Shape::kRowsEach);
+        if constexpr (kFourRows == 4) {
+          const float4 four = *reinterpret_cast<const float4*>(from);
+          x[i] = four.x;
+          x[i + 1] = four.y;
+          x[i + 2] = four.z;
+          x[i + 3] = four.w;
+        } else {
+          x[i] = *from;
+        }
+      }
+#pragma unroll
+      for (int j = 0; j < Shape::kColumnsEach; j += 4) {
+        const float4 four =
+            *reinterpret_cast<const float4*>(bs + l * Shape::kStrideB + j * Shape::kThreadsX);
+        y[j] = four.x;
+        y[j + 1] = four.y;
+        y[j + 2] = four.z;
+        y[j + 3] = four.w;
+      }
+#pragma unroll
+      for (int i = 0; i < Shape::kRowsEach; ++i) {
+#pragma unroll
+        for (int j = 0; j < Shape::kColumnsEach; ++j) sums[i][j] = fmaf(x[i], y[j], sums[i][j]);
+      }
+    }
+    if (tile + 1 < end) store(shared + (buffer ^ 1) * Shape::kStage);
+    __syncthreads();
+    buffer ^= 1;
+  }
+}
+
+template <class Shape, Feature kFeature>
+__global__ void __launch_bounds__(Shape::kThreads, Shape::kThreads == 256 ? 2 : 4)
+    tile_product_kernel(const Work work) {
+  constexpr int kFourRows = Shape::kRowsEach < 4 ? Shape::kRowsEach : 4;
+  // Blocks that run together share factors: they go through bands of eight rows of tiles.
+  constexpr int64_t kBand = 8;
+  const TileProduct& p = work.product;
+  const int64_t band = blockIdx.x / (kBand * work.tile_columns);
+  const int64_t in_band = blockIdx.x % (kBand * work.tile_columns);
+  const int64_t left = work.tile_rows - band * kBand;
+  const int64_t band_rows = left < kBand ? left : kBand;
+  const int64_t row = (band * kBand + in_band % band_rows) * Shape::kRows;
+  const int64_t column = in_band / band_rows * Shape::kColumns;
+  const int tx = static_cast<int>(threadIdx.x) % Shape::kThreadsX;
+  const int ty = static_cast<int>(threadIdx.x) / Shape::kThreadsX;
+  auto* shared = dynamic_shared<float>();
+
+  float sums[Shape::kRowsEach][Shape::kColumnsEach];
+#pragma unroll
+  for (auto& sums_of_row : sums) {
+#pragma unroll
+    for (float& sum : sums_of_row) sum = 0;
+  }
+  const auto row_of = [&](int i) {
+    return row + i / kFourRows * (Shape::kRows / Shape::kRowsEach) * kFourRows + ty * kFourRows +
+           i % kFourRows;
+  };
+  const auto column_of = [&](int j) { return column + j * Shape::kThreadsX + tx * 4; };
+
+  if constexpr (kFeature == Feature::extra) {
+    const int64_t tiles = (p.extra.k + Shape::kDepth - 1) / Shape::kDepth;
+    if (blockIdx.z == 0) {
+      accumulate<Shape, kFeature>(p.extra, work.vectors.extra_a, work.vectors.extra_b, nullptr, row,
+                                  p.m, column, p.n, 0, tiles, shared, sums);
+      if (!p.extra_dropout.keeps_all()) {
+#pragma unroll
+        for (int i = 0; i < Shape::kRowsEach; ++i) {
+#pragma unroll
+          for (int j = 0; j < Shape::kColumnsEach; j += 4) {
+            const float4 four = p.extra_dropout.apply(
+                make_float4(sums[i][j], sums[i][j + 1], sums[i][j + 2], sums[i][j + 3]),
+                static_cast<uint64_t>(row_of(i) * p.n + column_of(j)));
+            sums[i][j] = four.x;
+            sums[i][j + 1] = four.y;
+            sums[i][j + 2] = four.z;
+            sums[i][j + 3] = four.w;
+          }
+        }
+      }
+    }
+  }
+  const int64_t all_tiles = (p.term.k + Shape::kDepth - 1) / Shape::kDepth;
+  int64_t begin = blockIdx.z * work.split_depth;
+  int64_t end = begin + work.split_depth < all_tiles ? begin + work.split_depth : all_tiles;
+  const int32_t* list = nullptr;
+  if constexpr (kFeature == Feature::mask) {
+    if (p.list.tiles != nullptr) {
+      const int64_t group = column / kTileSparseOuter;
+      list = p.list.tiles + group * ((p.term.k + kTileSparseInner - 1) / kTileSparseInner);
+      const int64_t count = p.list.counts[group];
+      end = count < end ? count : end;
+    }
+  }
+  accumulate<Shape, kFeature>(p.term, work.vectors.a, work.vectors.b, list, row, p.m, column, p.n,
+                              begin, end, shared, sums);
+
+#pragma unroll
+  for (int i = 0; i < Shape::kRowsEach; ++i) {
+    const int64_t r = row_of(i);
+    if (r >= p.m) continue;
+#pragma unroll
+    for (int j = 0; j < Shape::kColumnsEach; j += 4) {
+      const int64_t c = column_of(j);
+      float* target = work.parts != nullptr ? work.parts + (blockIdx.z * p.m + r) * p.n + c
+                                            : p.out.c + r * p.out.stride + c;
+      if (work.parts == nullptr) {
+#pragma unroll
+        for (int e = 0; e < 4; ++e) {
+          if (c + e < p.n) sums[i][j + e] = finish(p.out, r, c + e, sums[i][j + e]);
+        }
+      }
+      if (work.vectors.c && c + 4 <= p.n) {
+        *reinterpret_cast<float4*>(target) =
+            make_float4(sums[i][j], sums[i][j + 1], sums[i][j + 2], sums[i][j + 3]);
+        continue;
+      }
+#pragma unroll
+      for (int e = 0; e < 4; ++e) {
+        if (c + e >= p.n) continue;
+        if (work.parts == nullptr && p.out.places != nullptr) {
+          p.out.c[r * p.out.stride + p.out.places[c + e]] = sums[i][j + e];
+        } else {
+          target[e] = sums[i][j + e];
+        }
+      }
+    }
+  }
+}
+
+__global__ void add_parts_kernel(TileOutput out, int64_t m, int64_t n, const float* parts,
+                                 int64_t splits) {
+  for (int64_t at = global_thread(); at < m * n; at += global_threads()) {
+    float sum = 0;
+    for (int64_t split = 0; split < splits; ++split) sum += parts[split * m * n + at];
+    const int64_t i = at / n;
+    const int64_t j = at % n;
+    out.c[i * out.stride + (out.places == nullptr ? j : out.places[j])] = finish(out, i, j, sum);
+  }
+}
+
+bool aligned(const void* data, size_t bytes) {
+  return reinterpret_cast<uintptr_t>(data) % bytes == 0;
+}
+
+// True when four neighbours that begin at a multiple of four are one aligned vector.
+bool reads_vectors(const TileFactor& f) {
+  const bool listed = f.inner_contiguous ? f.inner_list != nullptr : f.outer_list != nullptr;
+  return !listed && f.stride % 4 == 0 && aligned(f.data, 4 * size_of(f.dtype)) &&
+         aligned(f.mask, 4);
+}
+
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+template <class Shape, Feature kFeature>
+Status run(CudaBackend& backend, const TileProduct& p) {
+  // Fewer than this many of the inner index are not worth a split.
+  constexpr int64_t kLeast = 256;
+  const int64_t tile_rows = ceil_div(p.m, Shape::kRows);
+  const int64_t tile_columns = ceil_div(p.n, Shape::kColumns);
+  const int64_t depth = ceil_div(p.term.k, Shape::kDepth);
+  const int64_t wanted = ceil_div(2 * backend.multiprocessors(), tile_rows * tile_columns);
+  const int64_t most = std::max<int64_t>(1, p.term.k / kLeast);
+  const int64_t split_depth =
+      std::max<int64_t>(1, ceil_div(depth, std::clamp<int64_t>(wanted, 1, most)));
+  const int64_t splits = std::max<int64_t>(1, ceil_div(depth, split_depth));
+  const Scratch<float> parts(backend, static_cast<size_t>(splits > 1 ? splits * p.m * p.n : 0));
+  if (parts.data() == nullptr) return out_of_scratch();
+  Work work{
+      .product = p,
+      .vectors = {.a = reads_vectors(p.term.a),
+                  .b = reads_vectors(p.term.b),
+                  .extra_a = reads_vectors(p.extra.a),
+                  .extra_b = reads_vectors(p.extra.b),
+                  .c = p.out.places == nullptr && p.out.stride % 4 == 0 && aligned(p.out.c, 16)},
+      .tile_rows = tile_rows,
+      .tile_columns = tile_columns,
+      .split_depth = split_depth,
+      .parts = nullptr};
+  if (splits > 1) {
+    work.parts = parts.data();
+    work.vectors.c = p.n % 4 == 0;
+  }
+  const Status status = launch(tile_product_kernel<Shape, kFeature>,
+                               {.blocks = dim3(static_cast<unsigned>(tile_rows * tile_columns), 1,
+                                               static_cast<unsigned>(splits)),
+                                .threads = Shape::kThreads,
+                                .shared_bytes = 2 * Shape::kStage * sizeof(float)},
+                               backend.stream(), work);
+  if (!status.ok() || splits == 1) return status;
+  return launch(add_parts_kernel, {.blocks = blocks_for(p.m * p.n, 256), .threads = 256},
+                backend.stream(), p.out, p.m, p.n, static_cast<const float*>(parts.data()), splits);
+}
+
+template <Feature kFeature>
+Status run_shape(CudaBackend& backend, const TileProduct& p) {
+  // A list of tiles speaks of whole columns of blocks of this shape.
+  static_assert(Medium::kColumns == kTileSparseOuter && Medium::kDepth == kTileSparseInner);
+  if (p.list.tiles != nullptr) return run<Medium, kFeature>(backend, p);
+  if (p.m <= 8) return run<Flat, kFeature>(backend, p);
+  if (p.n <= 16) return run<Tall, kFeature>(backend, p);
+  const int64_t large = ceil_div(p.m, Large::kRows) * ceil_div(p.n, Large::kColumns);
+  const bool fills = std::min(p.m, p.n) > Medium::kRows && large >= backend.multiprocessors();
+  return fills ? run<Large, kFeature>(backend, p) : run<Medium, kFeature>(backend, p);
+}
+
+}  // namespace
+
+Status tile_product(CudaBackend& backend, const TileProduct& p) {
+  if (p.m == 0 || p.n == 0) return {};
+  if (p.term.b.mask != nullptr) return run_shape<Feature::mask>(backend, p);
+  if (!p.term.a.dropout.keeps_all() || !p.term.b.dropout.keeps_all()) {
+    return run_shape<Feature::dropout>(backend, p);
+  }
+  if (p.extra.k > 0) return run_shape<Feature::extra>(backend, p);
+  return run_shape<Feature::none>(backend, p);
+}
+
+}  // namespace espalier::cuda
