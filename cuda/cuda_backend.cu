@@ -1,8 +1,12 @@
+#include <cstring>
+
 #include "cuda/cuda_backend.h"
 #include "cuda/launch.h"
 
 namespace espalier::cuda {
 namespace {
+
+constexpr size_t kStaging = size_t{4} << 20;
 
 size_t bytes_of(const ConstView& view) {
   return static_cast<size_t>(view.shape.elements()) * size_of(view.dtype);
@@ -14,7 +18,7 @@ size_t bytes_of(const View& view) {
 
 }  // namespace
 
-Status CudaBackend::initialise() {
+Status CudaBackend::start() {
   if (Status status = status_of(cudaSetDevice(ordinal_), "choose the device"); !status.ok()) {
     return status;
   }
@@ -27,6 +31,12 @@ Status CudaBackend::initialise() {
   cudaDeviceGetAttribute(&multiprocessors_, cudaDevAttrMultiProcessorCount, ordinal_);
   compute_capability_ = 10 * major + minor;
   pools_ = pools != 0;
+  void* staging = nullptr;
+  if (Status status = status_of(cudaMallocHost(&staging, kStaging), "pinned memory");
+      !status.ok()) {
+    return status;
+  }
+  staging_ = static_cast<std::byte*>(staging);
   return status_of(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "make a stream");
 }
 
@@ -56,12 +66,23 @@ void CudaBackend::deallocate(void* data, size_t /*bytes*/) {
 
 void CudaBackend::set_threads(int /*threads*/) {}
 
-// From pageable memory the runtime copies through a buffer of its own before it returns.
+// The runtime waits for the stream before it copies from ordinary memory, so small uploads (token
+// ids, indices) leave from pinned memory instead. It is used up from front to back; the wait comes
+// once it is full.
 Status CudaBackend::copy_from_host(const View& target, const void* source) {
-  if (bytes_of(target) == 0) return {};
-  return status_of(
-      cudaMemcpyAsync(target.data, source, bytes_of(target), cudaMemcpyHostToDevice, stream_),
-      "copy to the GPU");
+  const size_t bytes = bytes_of(target);
+  if (bytes == 0) return {};
+  if (bytes <= kStaging / 8) {
+    if (staged_ + bytes > kStaging) {
+      if (Status status = synchronise(); !status.ok()) return status;
+      staged_ = 0;
+    }
+    std::memcpy(staging_ + staged_, source, bytes);
+    source = staging_ + staged_;
+    staged_ += (bytes + 63) / 64 * 64;
+  }
+  return status_of(cudaMemcpyAsync(target.data, source, bytes, cudaMemcpyHostToDevice, stream_),
+                   "copy to the GPU");
 }
 
 Status CudaBackend::copy_to_host(void* target, const ConstView& source) {

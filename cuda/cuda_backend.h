@@ -3,6 +3,8 @@
 
 #include <cuda_runtime.h>
 
+#include <cstddef>
+
 #include "binding/core/backend.h"
 
 namespace espalier::cuda {
@@ -16,9 +18,6 @@ class CudaBackend final : public Backend {
   /// A backend for device `ordinal`; `host` factorises what the device has no library for.
   CudaBackend(int ordinal, Backend& host) : ordinal_(ordinal), host_(host) {}
 
-  /// Makes the stream; call it once before anything else.
-  Status initialise();
-
   /// The stream that everything is queued on.
   [[nodiscard]] cudaStream_t stream() const { return stream_; }
   /// The CPU backend.
@@ -30,6 +29,7 @@ class CudaBackend final : public Backend {
   /// Waits until everything queued so far is done.
   Status synchronise();
 
+  Status start() override;
   void* allocate(size_t bytes) override;
   void deallocate(void* data, size_t bytes) override;
   void set_threads(int threads) override;
@@ -96,6 +96,8 @@ class CudaBackend final : public Backend {
   Backend& host_;
   cudaStream_t stream_ = nullptr;
   bool pools_ = false;
+  std::byte* staging_ = nullptr;  // pinned memory that small uploads leave from
+  size_t staged_ = 0;             // bytes of it in use since the last wait
   int compute_capability_ = 0;
   int multiprocessors_ = 1;
 };

@@ -25,6 +25,9 @@ class Backend {
  public:
   virtual ~Backend() = default;
 
+  /// Prepares the device. Called once, on the dispatcher thread, before every other method but
+  /// set_threads; when it fails, every task of the stream fails with what it returned.
+  virtual Status start() { return {}; }
   /// At least `bytes` bytes aligned to 64, or null. Any thread.
   virtual void* allocate(size_t bytes) = 0;
   /// Returns a block of allocate(bytes). Any thread; work already queued may still use the block.

@@ -25,25 +25,6 @@ void fail_outputs(const Task& task, const Status& failure) {
   }
 }
 
-Status attempt(Task& task, Backend& backend) {
-  // The buffers belong to other libraries' callers too, so nothing may escape from here.
-  try {
-    for (const Tensor& input : task.reads) {
-      if (!input.buffer()->failure().ok()) return input.buffer()->failure();
-    }
-    for (const Tensor& output : task.writes) {
-      if (Status status = output.buffer()->materialize(); !status.ok()) return status;
-    }
-    return task.run(backend);
-  } catch (const Error& error) {
-    return error.status();
-  } catch (const std::bad_alloc&) {
-    return no_memory_left();
-  } catch (const std::exception& error) {
-    return {ErrorCode::unsupported, error.what()};
-  }
-}
-
 }  // namespace
 
 void Stream::set_thread_owner(OwnerId owner) { thread_owner = owner; }
@@ -64,6 +45,7 @@ void Stream::submit(Task task) {
 }
 
 void Stream::loop() {
+  start_failure_ = backend_.start();
   std::unique_lock lock(mutex_);
   for (;;) {
     wake_.wait(lock, [this] { return !queue_.empty(); });
@@ -81,8 +63,28 @@ void Stream::loop() {
   }
 }
 
+Status Stream::attempt(Task& task) {
+  // The buffers belong to other libraries' callers too, so nothing may escape from here.
+  try {
+    if (!start_failure_.ok()) return start_failure_;
+    for (const Tensor& input : task.reads) {
+      if (!input.buffer()->failure().ok()) return input.buffer()->failure();
+    }
+    for (const Tensor& output : task.writes) {
+      if (Status status = output.buffer()->materialize(); !status.ok()) return status;
+    }
+    return task.run(backend_);
+  } catch (const Error& error) {
+    return error.status();
+  } catch (const std::bad_alloc&) {
+    return no_memory_left();
+  } catch (const std::exception& error) {
+    return {ErrorCode::unsupported, error.what()};
+  }
+}
+
 void Stream::execute(Task& task) {
-  Status status = attempt(task, backend_);
+  Status status = attempt(task);
   try {
     if (!status.ok()) status = status.with_op(task.op);
   } catch (const std::bad_alloc&) {

@@ -61,8 +61,10 @@ class Stream {
 
   void loop();
   void execute(Task& task);
+  Status attempt(Task& task);
 
   Backend& backend_;
+  Status start_failure_;  // dispatcher thread only
   std::mutex mutex_;
   std::condition_variable wake_;
   std::condition_variable idle_;

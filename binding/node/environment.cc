@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <atomic>
 
-#include "binding/cpu/cpu_backend.h"
+#include "binding/node/devices.h"
 #include "binding/node/errors.h"
 
 namespace espalier::node {
@@ -16,7 +16,7 @@ void on_post(napi_env env, napi_value /*callback*/, void* context, void* /*data*
 void on_environment_end(void* data) {
   auto* environment = static_cast<Environment*>(data);
   environment->mailbox->close();
-  cpu::cpu_device().stream().cancel(environment->owner);
+  for (Device* device : devices()) device->stream().cancel(environment->owner);
   environment->mailbox->free_in_flight();
 }
 

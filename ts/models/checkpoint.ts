@@ -9,8 +9,8 @@ export class Checkpoint extends StoredWeights {
   /** What its config.json says. */
   readonly config: ModelConfig;
 
-  private constructor(directory: string, config: ModelConfig, index: WeightsIndex) {
-    super(directory, index);
+  private constructor(directory: string, config: ModelConfig, index: WeightsIndex, device: string) {
+    super(directory, index, device);
     this.config = config;
   }
 
@@ -19,15 +19,16 @@ export class Checkpoint extends StoredWeights {
    * the right shape and a usable dtype. No weight is read.
    * @throws EspalierError `FORMAT` naming the file or tensor that is wrong, `UNSUPPORTED` for a
    * family, feature or dtype that is not handled, `CONFIG` when a file can't be read.
-   * @param options `head: false` for a checkpoint that may lack the head of the language model
+   * @param options `head: false` for a checkpoint that may lack the head of the language model;
+   * `device`: where its tensors are put, default `cpu`
    */
   static async open(
     directory: string,
-    { head = true }: { head?: boolean } = {},
+    { head = true, device = 'cpu' }: { head?: boolean; device?: string } = {},
   ): Promise<Checkpoint> {
     const config = await readModelConfig(directory);
     const index = await readWeightsIndex(directory);
-    const checkpoint = new Checkpoint(directory, config, index);
+    const checkpoint = new Checkpoint(directory, config, index, device);
     for (const { name, shape } of decoderTensors(config)) {
       if (head || name !== HEAD_TENSOR) checkpoint.check(name, shape);
     }

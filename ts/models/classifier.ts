@@ -67,6 +67,11 @@ export class Classifier {
     this.#headTensors = headTensors;
   }
 
+  /** Where it computes. */
+  get device(): string {
+    return this.trunk.device;
+  }
+
   /** What the trunk computes. */
   get config(): EncoderConfig | ModelConfig {
     return this.trunk.config;
@@ -178,7 +183,7 @@ export class Classifier {
       );
     }
     return scope(() =>
-      softmaxCrossEntropy(this.#logits(batch, this.#context(options)), Tensor.from(labels)),
+      softmaxCrossEntropy(this.#logits(batch, this.#context(options)), this.#upload(labels)),
     );
   }
 
@@ -238,15 +243,19 @@ export class Classifier {
     const { trunk } = this;
     const first = new Int32Array(batch.batch);
     if (!(trunk instanceof Decoder)) {
-      return selectToken(trunk.hiddenStates(batch, context), Tensor.from(first));
+      return selectToken(trunk.hiddenStates(batch, context), this.#upload(first));
     }
     const last = first.map((_, row) => {
       const mask = batch.attentionMask?.subarray(row * batch.sequence, (row + 1) * batch.sequence);
       return mask === undefined ? batch.sequence - 1 : Math.max(0, mask.lastIndexOf(1));
     });
     const stream = trunk.stream(batch, context);
-    const chosen = selectToken(stream, Tensor.from(last));
+    const chosen = selectToken(stream, this.#upload(last));
     return rmsNorm(chosen, trunk.outer.finalNorm, trunk.config.rmsNormEps);
+  }
+
+  #upload(data: Int32Array): Tensor {
+    return Tensor.from(data, [data.length], { device: this.device });
   }
 
   #headTensor(name: string): Tensor {

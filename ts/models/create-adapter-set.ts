@@ -77,7 +77,7 @@ function* modulesInTurn(
     };
     const random = new Random(deriveSeed(seed, i));
     try {
-      adapters.set(path, LoraAdapter.create(rows, columns, options, random));
+      adapters.set(path, LoraAdapter.create(rows, columns, options, random, weight.device));
     } catch (error) {
       for (const adapter of adapters.values()) adapter.dispose();
       throw named(error, path);
@@ -92,7 +92,7 @@ function* modulesInTurn(
  * @throws EspalierError `CONFIG` or `SHAPE` when they belong to another base
  */
 export function adapterSetFrom(model: AdaptableModel, file: AdapterFile): AdapterSet {
-  const set = adapterSetOf(file);
+  const set = adapterSetOf(file, model.device);
   try {
     // Attaching checks names and shapes.
     const before = model.adapter;
@@ -105,14 +105,19 @@ export function adapterSetFrom(model: AdaptableModel, file: AdapterFile): Adapte
   return set;
 }
 
-/** The adapters of a PEFT directory; whether they fit a model is seen when they are attached. */
-export function adapterSetOf(file: AdapterFile): AdapterSet {
+/**
+ * The adapters of a PEFT directory; whether they fit a model is seen when they are attached.
+ * @param device where they are put; default `cpu`
+ */
+export function adapterSetOf(file: AdapterFile, device = 'cpu'): AdapterSet {
+  const upload = (data: Float32Array, shape: readonly number[]) =>
+    Tensor.from(data, [...shape], { device });
   const adapters = new Map<string, LoraAdapter>();
   for (const [path, module] of file.modules) {
     const { a, b, rank, alpha, inFeatures, outFeatures } = module;
     adapters.set(
       path,
-      new LoraAdapter(Tensor.from(a, [rank, inFeatures]), Tensor.from(b, [outFeatures, rank]), {
+      new LoraAdapter(upload(a, [rank, inFeatures]), upload(b, [outFeatures, rank]), {
         alpha,
         rankStabilized: file.config.useRslora,
         dropout: file.config.loraDropout,
@@ -121,7 +126,7 @@ export function adapterSetOf(file: AdapterFile): AdapterSet {
   }
   const saved = new Map<string, Parameter>();
   for (const [name, { shape, data }] of file.modulesToSave) {
-    saved.set(name, new Parameter(Tensor.from(data, shape)));
+    saved.set(name, new Parameter(upload(data, shape)));
   }
   return new AdapterSet(adapters, saved);
 }
@@ -155,7 +160,7 @@ function savedHead(model: AdaptableModel): Map<string, Parameter> {
   const { modules } = classifierHead(model.config);
   for (const [name, tensor] of model.headTensors) {
     if (!modules.some((module) => name.startsWith(`${module}.`))) continue;
-    const copy = Tensor.zeros(tensor.shape);
+    const copy = Tensor.zeros(tensor.shape, 'f32', tensor.device);
     copy.copyFrom(tensor);
     saved.set(name, new Parameter(copy));
   }

@@ -5,6 +5,7 @@ import { noGrad } from '../nn/no-grad.js';
 import type { Parameter } from '../nn/parameter.js';
 import { recompute } from '../nn/recompute.js';
 import { embedding } from '../ops/embedding.js';
+import type { Shape } from '../native/types.js';
 import { isTracked } from '../tensor/recorder.js';
 import { scope } from '../tensor/scope.js';
 import { Tensor } from '../tensor/tensor.js';
@@ -92,8 +93,13 @@ export class Decoder {
     this.config = config;
     this.outer = outer;
     this.layers = layers;
-    this.#frequencies = Tensor.from(frequencies);
+    this.#frequencies = Tensor.from(frequencies, [frequencies.length], { device: this.device });
     this.linears = new Map(layers.flatMap(layerLinears));
+  }
+
+  /** Where it computes. */
+  get device(): string {
+    return this.outer.embedding.device;
   }
 
   /** The adapter set in force, which stays its owner's. */
@@ -193,7 +199,7 @@ export class Decoder {
     }
     return scope(() => {
       const x = this.stream(batch, this.context(options));
-      const targets = Tensor.from(shiftedTargets(labels, batch.sequence));
+      const targets = this.#upload(shiftedTargets(labels, batch.sequence));
       return headMeanLoss(this.config, this.outer, x, targets);
     });
   }
@@ -227,8 +233,8 @@ export class Decoder {
    */
   losses(ids: Int32Array, window: number, counted?: number): Tensor {
     return scope(() => {
-      const targets = Tensor.from(nextTokenTargets(ids, window, counted));
-      const x = this.hiddenStates(Tensor.from(ids, [ids.length / window, window]));
+      const targets = this.#upload(nextTokenTargets(ids, window, counted));
+      const x = this.hiddenStates(this.#upload(ids, [ids.length / window, window]));
       return headLoss(this.config, this.outer, x, targets);
     });
   }
@@ -276,6 +282,20 @@ export class Decoder {
     for (const layer of this.layers) disposeLayer(layer);
   }
 
+  #upload(data: Int32Array | Uint8Array, shape: Shape = [data.length]): Tensor {
+    return Tensor.from(data, shape, { device: this.device });
+  }
+
+  #idsOf({ inputIds, batch, sequence }: TokenBatch): Tensor {
+    return this.#upload(inputIds, [batch, sequence]);
+  }
+
+  /** A context that hides the padding of a batch, where a causal model could see it. */
+  #masked({ attentionMask, batch, sequence }: TokenBatch, context: ForwardContext): ForwardContext {
+    if (attentionMask === undefined || !hidesKeys(attentionMask, sequence)) return context;
+    return { ...context, keyMask: this.#upload(attentionMask, [batch, sequence]) };
+  }
+
   #layer(layer: LayerWeights, x: Tensor, options: LayerForwardOptions): Tensor {
     const run = (stream: Tensor, context?: ForwardContext) =>
       layerForward(this.config, layer, stream, this.#frequencies, {
@@ -309,15 +329,15 @@ export class Decoder {
         frozenDepth([this.outer.embedding], this.layers.map(partsOf), context.adapters);
       const depth = cache === undefined ? 0 : frozen();
       if (cache === undefined || depth === 0) {
-        return this.hiddenStates(idsOf(batch), { context: masked(batch, context) });
+        return this.hiddenStates(this.#idsOf(batch), { context: this.#masked(batch, context) });
       }
       const x = cache.stream(batch, depth, (sample) =>
         noGrad(() => {
-          const entering = embedding(idsOf(sample), this.outer.embedding);
-          return this.throughLayers(entering, 0, depth, { context: masked(sample, {}) });
+          const entering = embedding(this.#idsOf(sample), this.outer.embedding);
+          return this.throughLayers(entering, 0, depth, { context: this.#masked(sample, {}) });
         }),
       );
-      const options = { context: masked(batch, context) };
+      const options = { context: this.#masked(batch, context) };
       return this.throughLayers(x, depth, this.layers.length, options);
     });
   }
@@ -328,16 +348,6 @@ function partsOf(layer: LayerWeights): LayerParts {
     tensors: [...namedLayerTensors(layer).values()],
     linears: [...namedLayerLinears(layer).values()],
   };
-}
-
-function idsOf({ inputIds, batch, sequence }: TokenBatch): Tensor {
-  return Tensor.from(inputIds, [batch, sequence]);
-}
-
-/** A context that hides the padding of a batch, where a causal model could see it. */
-function masked({ attentionMask, batch, sequence }: TokenBatch, context: ForwardContext) {
-  if (attentionMask === undefined || !hidesKeys(attentionMask, sequence)) return context;
-  return { ...context, keyMask: Tensor.from(attentionMask, [batch, sequence]) };
 }
 
 /** The tokens themselves as labels, -100 where there is padding. */

@@ -59,6 +59,11 @@ export class Encoder {
     this.#embeddings = under(tensors, `${prefix}embeddings.`);
   }
 
+  /** Where it computes. */
+  get device(): string {
+    return this.#tensor(`${encoderOuterNames(this.config).words}.weight`).device;
+  }
+
   /**
    * The hidden states after the last layer.
    * @param batch its mask hides padding
@@ -81,9 +86,9 @@ export class Encoder {
         cache === undefined || depth === 0
           ? this.embed(batch, context)
           : cache.stream(batch, depth, (sample) =>
-              noGrad(() => through(this.embed(sample, {}), 0, depth, masked(sample, {}))),
+              noGrad(() => through(this.embed(sample, {}), 0, depth, this.#masked(sample, {}))),
             );
-      return through(x, depth, this.config.numHiddenLayers, masked(batch, context));
+      return through(x, depth, this.config.numHiddenLayers, this.#masked(batch, context));
     });
   }
 
@@ -94,7 +99,7 @@ export class Encoder {
       const shape = [batch.batch, batch.sequence];
       const { family, padTokenId } = this.config;
       const look = (name: string, ids: Int32Array, paddingIndex = -1) =>
-        embedding(Tensor.from(ids, shape), this.#tensor(`${name}.weight`), { paddingIndex });
+        embedding(this.#upload(ids, shape), this.#tensor(`${name}.weight`), { paddingIndex });
       // transformers never trains the rows of padding.
       const words = look(names.words, batch.inputIds, padTokenId);
       const unused = family === 'roberta' ? padTokenId : -1;
@@ -110,6 +115,16 @@ export class Encoder {
   /** Frees the weights. Idempotent. */
   dispose(): void {
     for (const tensor of this.tensors.values()) tensor.dispose();
+  }
+
+  #upload(data: Int32Array | Uint8Array, shape: number[]): Tensor {
+    return Tensor.from(data, shape, { device: this.device });
+  }
+
+  /** A context that hides the padding of a batch. */
+  #masked({ attentionMask, batch, sequence }: TokenBatch, context: ForwardContext): ForwardContext {
+    if (!attentionMask?.includes(0)) return context;
+    return { ...context, keyMask: this.#upload(attentionMask, [batch, sequence]) };
   }
 
   #tensor(name: string): Tensor {
@@ -205,10 +220,4 @@ export class Encoder {
 /** What stands below a path. */
 function under<V>(named: ReadonlyMap<string, V>, path: string): V[] {
   return [...named].flatMap(([name, value]) => (name.startsWith(path) ? [value] : []));
-}
-
-/** A context that hides the padding of a batch. */
-function masked({ attentionMask, batch, sequence }: TokenBatch, context: ForwardContext) {
-  if (!attentionMask?.includes(0)) return context;
-  return { ...context, keyMask: Tensor.from(attentionMask, [batch, sequence]) };
 }

@@ -27,7 +27,7 @@ import { withAdapter } from './with-adapter.js';
 
 /** Options of {@link loadClassifier}. */
 export interface LoadClassifierOptions {
-  /** Where it computes; `auto`, the default, is the CPU. */
+  /** Where it computes; `auto`, the default, is the GPU where one can be used. */
   device?: string;
   /** `auto`, the default, keeps the stored dtype of the weights; `f32` converts them once. */
   dtype?: WeightDType;
@@ -72,14 +72,14 @@ async function adapterLabels(adapter: string): Promise<readonly string[] | undef
 }
 
 async function loadBase(directory: string, options: LoadClassifierOptions): Promise<Classifier> {
-  const { device = 'auto', dtype = 'auto', trainable = false, seed = 0 } = options;
-  resolveDevice(device);
+  const { dtype = 'auto', trainable = false, seed = 0 } = options;
+  const { device } = resolveDevice(options.device);
   const held = trainable ? 'parameter' : dtype;
   const path = join(directory, MODEL_CONFIG_FILE);
   const json = await readJsonFile(path);
   const labels = labelNames(json, options, path);
   if (!isEncoderConfig(json)) {
-    const checkpoint = await Checkpoint.open(directory, { head: false });
+    const checkpoint = await Checkpoint.open(directory, { head: false, device });
     try {
       const { config } = checkpoint;
       const outer = loadOuter(checkpoint, held, { head: false });
@@ -91,7 +91,7 @@ async function loadBase(directory: string, options: LoadClassifierOptions): Prom
     }
   }
   const config = { ...parseEncoderConfig(json, path), ...dropoutOf(options) };
-  const stored = new StoredWeights(directory, await readWeightsIndex(directory));
+  const stored = new StoredWeights(directory, await readWeightsIndex(directory), device);
   try {
     const family = encoderPrefix(config.family);
     // A checkpoint of the bare trunk names its tensors without the family.
@@ -165,7 +165,7 @@ function headTensors(
         stored.check(entry.name, shape);
         tensors.set(name, loadWeight(stored, entry.name, 'parameter'));
       } else if (name.endsWith('.bias')) {
-        tensors.set(name, Tensor.zeros(shape));
+        tensors.set(name, Tensor.zeros(shape, 'f32', stored.device));
       } else {
         const random = new Random(deriveSeed(seed, i));
         const size = rows * config.hiddenSize;
@@ -175,6 +175,7 @@ function headTensors(
           Tensor.from(
             Float32Array.from({ length: size }, () => range * random.normal()),
             shape,
+            { device: stored.device },
           ),
         );
       }

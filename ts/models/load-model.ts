@@ -10,7 +10,7 @@ import { resolveDevice } from '../native/resolve-device.js';
 
 /** Options of {@link loadModel}. */
 export interface LoadModelOptions {
-  /** Where it computes; `auto`, the default, is the CPU. */
+  /** Where it computes; `auto`, the default, is the GPU where one can be used. */
   device?: string;
   /** `auto`, the default, keeps the stored dtype of the weights; `f32` converts them once;
    * `bf16` holds them in bf16 and multiplies bf16, which is faster and a little less exact. */
@@ -39,12 +39,13 @@ export async function loadModel(
 ): Promise<Decoder | Classifier> {
   if ('numLabels' in options) return loadClassifier(directory, options);
   const { device = 'auto', dtype = 'auto', trainable = false, adapter } = options;
-  resolveDevice(device);
   if (!['auto', 'f32', 'bf16'].includes(dtype)) {
     throw new EspalierError('CONFIG', `dtype must be auto, f32 or bf16, got ${dtype}`);
   }
   const held = trainable ? 'parameter' : dtype;
-  const checkpoint = await Checkpoint.open(directory);
+  const checkpoint = await Checkpoint.open(directory, {
+    device: resolveDevice(device).device,
+  });
   let model: Decoder;
   try {
     const outer = loadOuter(checkpoint, held);

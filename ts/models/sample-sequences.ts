@@ -99,7 +99,12 @@ async function nextLogits(
   position: number,
   caches: readonly LayerCache[],
 ): Promise<Float32Array> {
-  let x = scope(() => embedding(Tensor.from(ids, [1, ids.length]), outer.embedding));
+  let x = scope(() =>
+    embedding(
+      Tensor.from(ids, [1, ids.length], { device: outer.embedding.device }),
+      outer.embedding,
+    ),
+  );
   try {
     for (const [i, layer] of layers.entries()) {
       const next = await nextStream(
@@ -159,12 +164,11 @@ async function nextStream(
     values.set(v as Float32Array, position * stride);
     return scope(() => {
       const seen = (cache: Float32Array) =>
-        Tensor.from(cache.subarray(0, (position + 1) * stride), [
-          1,
-          position + 1,
-          count * groups,
-          headDim,
-        ]);
+        Tensor.from(
+          cache.subarray(0, (position + 1) * stride),
+          [1, position + 1, count * groups, headDim],
+          { device: x.device },
+        );
       const window = slidingWindow === undefined ? {} : { window: slidingWindow };
       const context = attention(query, seen(keys), seen(values), window);
       const attended = applyLinear(layer.output, context.reshape([1, count, heads * headDim]));

@@ -39,7 +39,7 @@ export class SharedPrefixAttention {
   constructor(layout: SharedPrefixLayout, frequencies: Tensor) {
     this.#layout = layout;
     this.#frequencies = frequencies;
-    this.#keyRows = layout.prefixLength === 0 ? undefined : Tensor.from(keyRows(layout));
+    this.#keyRows = layout.prefixLength === 0 ? undefined : keyRows(layout, frequencies.device);
   }
 
   /** For `layerForward`. */
@@ -77,7 +77,7 @@ export class SharedPrefixAttention {
   }
 }
 
-function keyRows(layout: SharedPrefixLayout): Int32Array {
+function keyRows(layout: SharedPrefixLayout, device: string): Tensor {
   const { prefixes, prefixLength, endingLength, prefixOf } = layout;
   const rows = new Int32Array(prefixOf.length * (prefixLength + endingLength));
   let at = 0;
@@ -86,12 +86,12 @@ function keyRows(layout: SharedPrefixLayout): Int32Array {
     const own = prefixes * prefixLength + ending * endingLength;
     for (let i = 0; i < endingLength; i++) rows[at++] = own + i;
   }
-  return rows;
+  return Tensor.from(rows, [rows.length], { device });
 }
 
 /** The rows of one tensor, then those of another. */
 function joined(shape: readonly number[], first: Tensor, second: Tensor): Tensor {
-  const whole = Tensor.zeros([...shape]);
+  const whole = Tensor.zeros([...shape], 'f32', first.device);
   const [rows = 0] = shape;
   const split = first.size / (whole.size / rows);
   whole.slice(0, split).copyFrom(first);

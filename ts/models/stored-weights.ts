@@ -13,12 +13,15 @@ export class StoredWeights {
   readonly directory: string;
   /** Which file holds which tensor, and where. */
   readonly index: WeightsIndex;
+  /** Where its tensors are put. */
+  readonly device: string;
   readonly #files = new Map<string, MappedFile>();
 
   /** Reads nothing yet. */
-  constructor(directory: string, index: WeightsIndex) {
+  constructor(directory: string, index: WeightsIndex, device = 'cpu') {
     this.directory = directory;
     this.index = index;
+    this.device = device;
   }
 
   /**
@@ -36,12 +39,21 @@ export class StoredWeights {
   }
 
   /**
-   * A tensor as stored, on the CPU: mapped, so that its pages are read when they are used and let go
-   * when it is disposed; copied only where the file does not align it to its element size.
+   * A tensor as stored: on the CPU mapped, so that its pages are read when they are used and let go
+   * when it is disposed, and copied only where the file does not align it to its element size; on
+   * other devices a copy.
    * @throws EspalierError `FORMAT` when there is none of that name or the file can't be mapped,
    * `UNSUPPORTED` for a dtype that no tensor can hold.
    */
   tensor(name: string): Tensor {
+    const mapped = this.#mapped(name);
+    if (this.device === 'cpu') return mapped;
+    const copy = mapped.to(this.device);
+    mapped.dispose();
+    return copy;
+  }
+
+  #mapped(name: string): Tensor {
     const entry = this.entry(name);
     const dtype = this.#dtype(entry);
     if (entry.bytes === 0) return Tensor.zeros(entry.shape, dtype);

@@ -26,7 +26,25 @@ export type Products = 'f32' | 'bf16';
 /** Elementwise activations by their names in the addon. */
 export type Activation = 'gelu' | 'gelu_tanh' | 'tanh' | 'relu';
 
-/** Bytes of the CPU device's pool, and handles of this thread. */
+/** What a CUDA library finds out about this machine without touching the GPU. */
+export interface NativeCudaProbe {
+  usable: boolean;
+  /** Why not, or what was found. */
+  reason: string;
+  /** Name of the first GPU. */
+  name: string;
+  /** How many GPUs there are. */
+  devices: number;
+  /** Newest CUDA version of the driver, and the library's: 1000 major + 10 minor. */
+  driver: number;
+  runtime: number;
+  /** 10 major + minor. */
+  computeCapability: number;
+  /** Bytes of the first GPU. */
+  memory: number;
+}
+
+/** Bytes of a device's pool (the CPU's by default), and handles of this thread. */
 export interface NativeMemory {
   /** Bytes handed out to tensors and temporaries now. */
   inUse: number;
@@ -52,6 +70,7 @@ export interface NativeAddon {
   tensorReshape(tensor: T, shape: Shape): T;
   tensorSlice(tensor: T, start: number, end: number): T;
   tensorCopyInto(target: T, source: T): void;
+  tensorTo(tensor: T, device: string): T;
   tensorRead(tensor: T): Promise<TypedArray>;
   tensorReadSync(tensor: T): TypedArray;
   tensorDispose(tensor: T): void;
@@ -63,8 +82,10 @@ export interface NativeAddon {
 
   setThreads(threads: number): void;
   setCacheLimit(bytes: number): void;
-  memory(): NativeMemory;
-  resetPeakMemory(): void;
+  memory(device?: string): NativeMemory;
+  resetPeakMemory(device?: string): void;
+  probeCuda(library: string): NativeCudaProbe;
+  openCuda(library: string, ordinal: number): string;
   capabilities(): { simd: string; libraries: Record<string, string> };
 
   embedding(ids: T, table: T): T;

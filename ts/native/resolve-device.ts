@@ -1,4 +1,5 @@
 import { EspalierError } from '../common/errors.js';
+import { native } from './addon.js';
 import { probeCuda } from './cuda-probe.js';
 
 /** What a caller may ask for. */
@@ -6,12 +7,14 @@ export type DeviceRequest = 'auto' | 'cpu' | 'cuda';
 
 /** A concrete device and why it was chosen. */
 export interface ResolvedDevice {
-  device: 'cpu';
+  /** `cpu`, or `cuda:0` for the first GPU that `CUDA_VISIBLE_DEVICES` leaves. */
+  device: string;
   reasons: readonly string[];
 }
 
 /**
- * Turns a request into the concrete device, once; nothing falls back later.
+ * Turns a request into the concrete device, once; nothing falls back later. `auto` is the GPU where
+ * one can be used.
  *
  * @param request default `auto`
  * @throws EspalierError `DEVICE_UNAVAILABLE` with the reason for a device that can't be had,
@@ -19,17 +22,18 @@ export interface ResolvedDevice {
  */
 export function resolveDevice(request: string = 'auto'): ResolvedDevice {
   if (request === 'cpu') return { device: 'cpu', reasons: ['asked for'] };
-  const cuda = probeCuda();
-  if (request === 'auto') return { device: 'cpu', reasons: cuda.reasons };
-  if (request === 'cuda') {
-    throw new EspalierError('DEVICE_UNAVAILABLE', `device cuda: ${cuda.reasons.join('; ')}`, {
+  if (request !== 'auto' && request !== 'cuda') {
+    throw new EspalierError('CONFIG', `device must be auto, cpu or cuda, got ${request}`, {
       op: 'resolveDevice',
-      remedy: cuda.remedy,
-      details: { device: request, reasons: cuda.reasons },
+      details: { option: 'device', value: request },
     });
   }
-  throw new EspalierError('CONFIG', `device must be auto, cpu or cuda, got ${request}`, {
+  const { available, backend, reasons, remedy } = probeCuda();
+  if (available) return { device: native().openCuda(backend!, 0), reasons };
+  if (request === 'auto') return { device: 'cpu', reasons };
+  throw new EspalierError('DEVICE_UNAVAILABLE', `device cuda: ${reasons.join('; ')}`, {
     op: 'resolveDevice',
-    details: { option: 'device', value: request },
+    remedy,
+    details: { device: request, reasons },
   });
 }

@@ -57,9 +57,16 @@ export class LoraAdapter {
    * An adapter that changes nothing yet, as PEFT starts one: A uniform in ±1/√in, B zero.
    * @param rows width of the output
    * @param columns width of the input
+   * @param device where it is put; default `cpu`
    * @throws EspalierError `CONFIG` when the rank is not from 1 to the smaller width
    */
-  static create(rows: number, columns: number, options: LoraOptions, random: Random): LoraAdapter {
+  static create(
+    rows: number,
+    columns: number,
+    options: LoraOptions,
+    random: Random,
+    device = 'cpu',
+  ): LoraAdapter {
     const { rank } = options;
     const largest = Math.min(rows, columns);
     if (!Number.isInteger(rank) || rank < 1 || rank > largest) {
@@ -71,7 +78,11 @@ export class LoraAdapter {
     }
     const bound = 1 / Math.sqrt(columns);
     const a = Float32Array.from({ length: rank * columns }, () => (2 * random.float() - 1) * bound);
-    return new LoraAdapter(Tensor.from(a, [rank, columns]), Tensor.zeros([rows, rank]), options);
+    return new LoraAdapter(
+      Tensor.from(a, [rank, columns], { device }),
+      Tensor.zeros([rows, rank], 'f32', device),
+      options,
+    );
   }
 
   /** Rank of the update. */

@@ -19,11 +19,13 @@ export interface CalibrationChunk {
  * Packs calibration windows into chunks, training windows first, never mixed with held-out ones.
  * @param widest the largest number of floats that a layer holds per token at once
  * @param maxBytes the memory that one tensor of that width may take
+ * @param device where they are put; default `cpu`
  */
 export function calibrationChunks(
   { window, training, heldOut }: Calibration,
   widest: number,
   maxBytes: number,
+  device = 'cpu',
 ): CalibrationChunk[] {
   const perChunk = Math.max(1, Math.floor(maxBytes / (4 * widest * window)));
   const chunks: CalibrationChunk[] = [];
@@ -36,8 +38,8 @@ export function calibrationChunks(
       const ids = new Int32Array(some.length * window);
       for (const [i, one] of some.entries()) ids.set(one, i * window);
       chunks.push({
-        ids: Tensor.from(ids, [some.length, window]),
-        targets: Tensor.from(nextTokenTargets(ids, window)),
+        ids: Tensor.from(ids, [some.length, window], { device }),
+        targets: Tensor.from(nextTokenTargets(ids, window), [ids.length], { device }),
         windows: some.length,
         heldOut: held,
       });

@@ -86,7 +86,11 @@ async function spectralShifts(
   own.dispose();
   const normalised = scope(() => {
     // A column that is zero, a dead neuron, stays zero.
-    const factors = Tensor.from(squares.map((square) => (square > 0 ? 1 / Math.sqrt(square) : 0)));
+    const factors = Tensor.from(
+      squares.map((square) => (square > 0 ? 1 / Math.sqrt(square) : 0)),
+      [n],
+      { device: h.device },
+    );
     return keep(scale(scale(h, factors, { axis: 'rows' }), factors, { axis: 'columns' }));
   });
   const exact = n <= EXACT_LIMIT;

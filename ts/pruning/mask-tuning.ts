@@ -83,7 +83,14 @@ export async function foldMask(
   signal?: AbortSignal,
 ): Promise<{ weight: Tensor; errorRatio: number } | undefined> {
   const folded = scope(() =>
-    keep(asStored(scale(weight, Tensor.from(values), { axis: 'columns' }), weight)),
+    keep(
+      asStored(
+        scale(weight, Tensor.from(values, [values.length], { device: weight.device }), {
+          axis: 'columns',
+        }),
+        weight,
+      ),
+    ),
   );
   if (statistics.heldOut.length === 0) return { weight: folded, errorRatio: 1 };
   const before = await heldOutError(weight, statistics.heldOut, signal);

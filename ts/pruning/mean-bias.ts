@@ -27,10 +27,11 @@ export async function meanBias(
   const stays = new Set(unitIndices(kept, columnsPerUnit));
   const removed = Array.from({ length: columns }, (_, j) => j).filter((j) => !stays.has(j));
   return scope(() => {
-    if (removed.length === 0) return keep(Tensor.zeros([outputs], weight.dtype));
+    if (removed.length === 0) return keep(Tensor.zeros([outputs], weight.dtype, weight.device));
     const means = Tensor.from(
       Float32Array.from(removed, (j) => mean[j] as number),
       [1, removed.length],
+      { device: weight.device },
     );
     const given = linear(means, gatherColumns(weight, removed)).reshape([outputs]);
     const sum = bias === undefined ? given : add(given, cast(bias, 'f32'));

@@ -24,5 +24,7 @@ export async function streamFactors(
   sums.dispose();
   return Tensor.from(
     Float32Array.from(squares as Float64Array, (sum) => 1 / Math.sqrt(sum / width + eps)),
+    [squares.length],
+    { device: stream.device },
   );
 }

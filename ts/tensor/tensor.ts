@@ -164,6 +164,25 @@ export class Tensor {
     recorder.backward(this, gradient);
   }
 
+  /**
+   * The same elements on another device, as the gradient's way back; a handle of its own on the same
+   * memory where they are there already.
+   *
+   * @throws EspalierError `DEVICE_UNAVAILABLE` for a device that has not been opened
+   */
+  to(device: string): Tensor {
+    const output = new Tensor(native().tensorTo(this.handle, device));
+    const original = this.device;
+    record({
+      op: 'to',
+      inputs: [this],
+      outputs: [output],
+      saved: [],
+      backward: ([gradient]) => [gradient?.to(original)],
+    });
+    return output;
+  }
+
   /** Overwrites the content with that of `source`: same dtype, same number of elements. */
   copyFrom(source: Tensor): void {
     native().tensorCopyInto(this.handle, source.handle);

@@ -11,7 +11,7 @@ import {
 } from '../models/layer-weights.js';
 import { disposeOuter, loadOuter, type OuterWeights } from '../models/outer-weights.js';
 import { layerParameters } from '../models/parameter-counts.js';
-import { ropeFrequencies } from '../models/rope-frequencies.js';
+import { ropeTensor } from '../models/rope-tensor.js';
 import { layoutRows, SharedPrefixAttention } from '../models/shared-prefix.js';
 import type { AdapterSet } from '../nn/adapter-set.js';
 import { embedding } from '../ops/embedding.js';
@@ -68,7 +68,7 @@ export class ChoiceScorer {
     this.#layers = plan.resident
       ? config.layers.map((_, i) => loadLayer(checkpoint, i, dtype))
       : undefined;
-    this.#frequencies = Tensor.from(ropeFrequencies(config.rope, config.headDim));
+    this.#frequencies = ropeTensor(config, checkpoint.device);
   }
 
   /**
@@ -142,8 +142,8 @@ export class ChoiceScorer {
         scope(() => {
           const { rows, targets } = batchTargets(batch, questions);
           const x = stream.reshape([layoutRows(batch.layout), config.hiddenSize]);
-          const scored = gatherRows(x, Tensor.from(rows));
-          return headLoss(config, this.#outer, scored, Tensor.from(targets));
+          const scored = gatherRows(x, this.#upload(rows));
+          return headLoss(config, this.#outer, scored, this.#upload(targets));
         }),
       );
     } finally {
@@ -154,10 +154,16 @@ export class ChoiceScorer {
     }
   }
 
+  #upload(data: Int32Array, shape: number[] = [data.length]): Tensor {
+    return Tensor.from(data, shape, { device: this.#checkpoint.device });
+  }
+
   #start(batch: PrefixBatch, questions: readonly EncodedQuestion[]): Running {
     const ids = batchIds(batch, questions);
     this.rows += ids.length;
-    const stream = scope(() => embedding(Tensor.from(ids, [ids.length, 1]), this.#outer.embedding));
+    const stream = scope(() =>
+      embedding(this.#upload(ids, [ids.length, 1]), this.#outer.embedding),
+    );
     return { batch, stream, attention: new SharedPrefixAttention(batch.layout, this.#frequencies) };
   }
 }

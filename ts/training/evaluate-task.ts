@@ -112,7 +112,7 @@ export async function evaluateTask(
     options.maxMemory === undefined ? undefined : parseBytes(options.maxMemory, 'maxMemory');
   const total = await countQuestions(data, { limit, signal });
   if (total === 0) throw new EspalierError('CONFIG', `${data} has no questions`);
-  const checkpoint = await Checkpoint.open(directory);
+  const checkpoint = await Checkpoint.open(directory, { device });
   let adapter: AdapterSet | undefined;
   let tokenizer: Tokenizer | undefined;
   let scorer: ChoiceScorer | undefined;

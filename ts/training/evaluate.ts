@@ -85,7 +85,7 @@ export async function evaluate(directory: string, options: EvaluateOptions): Pro
     options.maxMemory === undefined ? undefined : parseBytes(options.maxMemory, 'maxMemory');
   checkWindowOptions({ ...options, window });
   checkPlanOptions(options);
-  const checkpoint = await Checkpoint.open(directory);
+  const checkpoint = await Checkpoint.open(directory, { device });
   let adapter: AdapterSet | undefined;
   try {
     adapter = await openAdapter(checkpoint, options.adapter);

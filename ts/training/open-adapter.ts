@@ -12,7 +12,7 @@ import type { AdapterSet } from '../nn/adapter-set.js';
  * it holds whole tensors beside its low-rank factors
  */
 export async function openAdapter(
-  { config }: Checkpoint,
+  { config, device }: Checkpoint,
   directory: string | undefined,
 ): Promise<AdapterSet | undefined> {
   if (directory === undefined) return undefined;
@@ -36,5 +36,5 @@ export async function openAdapter(
       { remedy: "merge it into the model first; a classifier's is for --task classify" },
     );
   }
-  return adapterSetOf(file);
+  return adapterSetOf(file, device);
 }

@@ -146,7 +146,9 @@ export class Trainer {
       dropoutSeed: deriveSeed(deriveSeed(seed, this.#step), index),
       gradientCheckpointing,
     });
-    scope(() => loss.backward(Tensor.from([weight]).reshape(loss.shape)));
+    scope(() =>
+      loss.backward(Tensor.from([weight], [1], { device: loss.device }).reshape(loss.shape)),
+    );
     return loss;
   }
 

@@ -13,7 +13,7 @@ import {
 } from '../models/layer-weights.js';
 import { disposeOuter, loadOuter, type OuterWeights } from '../models/outer-weights.js';
 import { layerParameters } from '../models/parameter-counts.js';
-import { ropeFrequencies } from '../models/rope-frequencies.js';
+import { ropeTensor } from '../models/rope-tensor.js';
 import type { AdapterSet } from '../nn/adapter-set.js';
 import { embedding } from '../ops/embedding.js';
 import { scope } from '../tensor/scope.js';
@@ -58,7 +58,7 @@ export async function windowLosses(
   const layers = plan.resident
     ? config.layers.map((_, i) => loadLayer(checkpoint, i, plan.load))
     : undefined;
-  const frequencies = Tensor.from(ropeFrequencies(config.rope, config.headDim));
+  const frequencies = ropeTensor(config, checkpoint.device);
   const run: Run = {
     checkpoint,
     windows,
@@ -104,7 +104,12 @@ async function chunkLosses(run: Run, first: number, last: number): Promise<Tenso
     batches.push(windowIds(windows, i, Math.min(i + plan.batch, last)));
   }
   const streams = batches.map((ids) =>
-    scope(() => embedding(Tensor.from(ids, [ids.length / window, window]), outer.embedding)),
+    scope(() =>
+      embedding(
+        Tensor.from(ids, [ids.length / window, window], { device: checkpoint.device }),
+        outer.embedding,
+      ),
+    ),
   );
   try {
     for (const [i, shape] of config.layers.entries()) {
@@ -127,7 +132,8 @@ async function chunkLosses(run: Run, first: number, last: number): Promise<Tenso
     return streams.map((x, b) =>
       scope(() => {
         const targets = targetsOf(batches[b] as Int32Array, windows, first + b * plan.batch);
-        return headLoss(config, outer, x, Tensor.from(targets));
+        const { device } = checkpoint;
+        return headLoss(config, outer, x, Tensor.from(targets, [targets.length], { device }));
       }),
     );
   } finally {

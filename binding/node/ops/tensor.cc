@@ -4,21 +4,16 @@
 #include <mutex>
 
 #include "binding/cpu/cpu_backend.h"
+#include "binding/node/devices.h"
 #include "binding/node/environment.h"
 #include "binding/node/errors.h"
 #include "binding/node/mapped_file_object.h"
 #include "binding/node/registry.h"
 #include "binding/node/tensor_object.h"
+#include "binding/ops/to_device.h"
 
 namespace espalier::node {
 namespace {
-
-Device& device_named(const Arguments& a, size_t index) {
-  const std::string name = a.text(index, "device");
-  if (name == "cpu") return cpu::cpu_device();
-  throw Error(ErrorCode::device_unavailable, a.op(),
-              "device: expected 'cpu', got '" + name + "', which this build does not have");
-}
 
 napi_typedarray_type array_type_of(DType dtype) {
   switch (dtype) {
@@ -79,7 +74,8 @@ const Registration kFrom("tensorFrom", [](const Arguments& a) -> Napi::Value {
     throw Error(ErrorCode::config, a.op(), "data: expected a typed array");
   }
   const auto array = a.value(0).As<Napi::TypedArray>();
-  const Tensor tensor(device_named(a, 3), a.shape(1, "shape"), a.dtype(2, "dtype"));
+  const Tensor tensor(device_named(a.op(), a.text(3, "device")), a.shape(1, "shape"),
+                      a.dtype(2, "dtype"));
   napi_typedarray_type type{};
   size_t length = 0;
   void* data = nullptr;
@@ -111,7 +107,8 @@ const Registration kFrom("tensorFrom", [](const Arguments& a) -> Napi::Value {
 
 // tensorZeros(shape, dtype, device) -> tensor
 const Registration kZeros("tensorZeros", [](const Arguments& a) -> Napi::Value {
-  const Tensor tensor(device_named(a, 2), a.shape(0, "shape"), a.dtype(1, "dtype"));
+  const Tensor tensor(device_named(a.op(), a.text(2, "device")), a.shape(0, "shape"),
+                      a.dtype(1, "dtype"));
   tensor.device().stream().submit(
       {.op = "tensorZeros",
        .reads = {},
@@ -168,6 +165,11 @@ const Registration kCopyInto("tensorCopyInto", [](const Arguments& a) -> Napi::V
     return backend.copy(target.view(), source.const_view());
   });
   return a.env().Undefined();
+});
+
+// tensorTo(tensor, device) -> tensor
+const Registration kTo("tensorTo", [](const Arguments& a) -> Napi::Value {
+  return a.wrap(ops::to_device(a.tensor(0, "tensor"), device_named(a.op(), a.text(1, "device"))));
 });
 
 // tensorRead(tensor) -> Promise<typed array>

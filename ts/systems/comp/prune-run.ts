@@ -5,13 +5,13 @@ import { writeRunRecord } from '../../formats/run-record.js';
 import { native } from '../../native/addon.js';
 import type { Checkpoint } from '../../models/checkpoint.js';
 import type { LayerWeights } from '../../models/layer-weights.js';
-import { ropeFrequencies } from '../../models/rope-frequencies.js';
+import { ropeTensor } from '../../models/rope-tensor.js';
 import type { Calibration } from '../../pruning/calibration.js';
 import { calibrationChunks, disposeChunks } from '../../pruning/calibration-chunks.js';
 import { loadFinishedLayer } from '../../pruning/load-finished-layer.js';
 import { PartialResult } from '../../pruning/partial-result.js';
 import { writePrunedModel } from '../../pruning/write-model.js';
-import { Tensor } from '../../tensor/tensor.js';
+import type { Tensor } from '../../tensor/tensor.js';
 import { blockMethod } from './block-method.js';
 import { calibrate } from './calibrate.js';
 import { type Decisions, decide } from './decide.js';
@@ -62,8 +62,7 @@ export class PruneRun {
     const hashing = inputHashes(this.#setup.directory, checkpoint, options.calibration, signal);
     hashing.catch(() => {});
     const partial = await PartialResult.open(output.path, fingerprint);
-    const { rope, headDim } = checkpoint.config;
-    const frequencies = Tensor.from(ropeFrequencies(rope, headDim));
+    const frequencies = ropeTensor(checkpoint.config, checkpoint.device);
     const calibration = await this.#calibrate(frequencies);
     const bench = this.#bench(calibration, frequencies);
     const wide = widestLayer(bench.config) >= WIDE;
@@ -112,7 +111,7 @@ export class PruneRun {
       checkpoint,
       config,
       frequencies,
-      chunks: calibrationChunks(calibration, widestLayer(config), CHUNK_BYTES),
+      chunks: calibrationChunks(calibration, widestLayer(config), CHUNK_BYTES, checkpoint.device),
       ...(signal === undefined ? {} : { signal }),
       onLayer: (phase, layer) => {
         if (phase === 'survey') this.#progress('calibrate', layer + 1, layers, 'layers');

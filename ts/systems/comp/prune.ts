@@ -31,7 +31,7 @@ export async function prune(directory: string, options: PruneOptions): Promise<P
   const { signal, onProgress, resume = false, force = false } = options;
   throwIfAborted(signal, 'prune');
   const { device } = resolveDevice(resolved.device);
-  const checkpoint = await Checkpoint.open(directory);
+  const checkpoint = await Checkpoint.open(directory, { device });
   try {
     checkWindow(checkpoint, resolved);
     const inputs = { 'model that is to be pruned': directory };

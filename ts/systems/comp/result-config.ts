@@ -25,7 +25,11 @@ export function withZeroBiases(layer: LayerWeights): { layer: LayerWeights; made
   const made: Tensor[] = [];
   const fill = (linear: LinearWeights): LinearWeights => {
     if (linear.bias !== undefined) return linear;
-    const bias = Tensor.zeros([linear.weight.shape[0] ?? 0], linear.weight.dtype);
+    const bias = Tensor.zeros(
+      [linear.weight.shape[0] ?? 0],
+      linear.weight.dtype,
+      linear.weight.device,
+    );
     made.push(bias);
     return { ...linear, bias };
   };
