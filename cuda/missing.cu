@@ -8,7 +8,6 @@ Status missing() { return {ErrorCode::unsupported, "this op has no CUDA kernel y
 
 }  // namespace
 
-Status CudaBackend::embedding(const EmbeddingArguments& /*arguments*/) { return missing(); }
 Status CudaBackend::lora_linear(const LoraLinearArguments& /*arguments*/) { return missing(); }
 Status CudaBackend::lora_linear_backward(const LoraLinearBackwardArguments& /*arguments*/) {
   return missing();
@@ -29,13 +28,11 @@ Status CudaBackend::column_moments(const ColumnMomentsArguments& /*arguments*/) 
   return missing();
 }
 Status CudaBackend::cosine(const CosineArguments& /*arguments*/) { return missing(); }
-Status CudaBackend::gather(const GatherArguments& /*arguments*/) { return missing(); }
 Status CudaBackend::scale(const ScaleArguments& /*arguments*/) { return missing(); }
 Status CudaBackend::cast(const CastArguments& /*arguments*/) { return missing(); }
 Status CudaBackend::elementwise(const ElementwiseArguments& /*arguments*/) { return missing(); }
 Status CudaBackend::squared_error(const SquaredErrorArguments& /*arguments*/) { return missing(); }
 Status CudaBackend::sum(const SumArguments& /*arguments*/) { return missing(); }
-Status CudaBackend::transpose(const TransposeArguments& /*arguments*/) { return missing(); }
 Status CudaBackend::eigh(const EighArguments& /*arguments*/) { return missing(); }
 Status CudaBackend::svd(const SvdArguments& /*arguments*/) { return missing(); }
 Status CudaBackend::cholesky_solve(const CholeskySolveArguments& /*arguments*/) {
@@ -64,17 +61,6 @@ Status CudaBackend::cross_entropy_mean(const CrossEntropyMeanArguments& /*argume
   return missing();
 }
 Status CudaBackend::softmax_cross_entropy(const SoftmaxCrossEntropyArguments& /*arguments*/) {
-  return missing();
-}
-Status CudaBackend::embedding_backward(const EmbeddingBackwardArguments& /*arguments*/) {
-  return missing();
-}
-Status CudaBackend::mean_pool(const MeanPoolArguments& /*arguments*/) { return missing(); }
-Status CudaBackend::mean_pool_backward(const MeanPoolBackwardArguments& /*arguments*/) {
-  return missing();
-}
-Status CudaBackend::select_token(const SelectTokenArguments& /*arguments*/) { return missing(); }
-Status CudaBackend::select_token_backward(const SelectTokenBackwardArguments& /*arguments*/) {
   return missing();
 }
 Status CudaBackend::adam_w(const AdamWArguments& /*arguments*/) { return missing(); }

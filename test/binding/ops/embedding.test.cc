@@ -75,5 +75,28 @@ TEST_CASE("the gradient of embedding sums the rows of every id and skips the pad
   }
 }
 
+TEST_CASE(
+    "the gradient of embedding adds in the order of the ids, for many ids and a large table") {
+  for (Device* device : devices()) {
+    constexpr int64_t kRows = 70001;
+    constexpr int64_t kWidth = 3;
+    std::vector<int32_t> ids;
+    std::mt19937 generator(3);
+    for (int i = 0; i < 2500; ++i) {
+      const auto any = static_cast<int32_t>(generator() % kRows);
+      ids.push_back(i % 3 == 0 ? 7 : i % 3 == 1 ? any : any % 300);
+    }
+    const auto gradient = random_values(ids.size() * kWidth, 1);
+    std::vector<float> expected(kRows * kWidth);
+    for (size_t i = 0; i < gradient.size(); ++i) {
+      expected[static_cast<size_t>(ids[i / kWidth]) * kWidth + i % kWidth] += gradient[i];
+    }
+    const auto count = static_cast<int64_t>(ids.size());
+    CHECK(download(ops::embedding_backward(upload(*device, gradient, {count, kWidth}),
+                                           upload(*device, ids, {count}, DType::i32), kRows, -1)) ==
+          expected);
+  }
+}
+
 }  // namespace
 }  // namespace espalier::test
