@@ -56,6 +56,15 @@ struct DropoutMask {
     if (offset == 2) return apply(values, make_uint4(first.z, first.w, second.x, second.y));
     return apply(values, make_uint4(first.w, second.x, second.y, second.z));
   }
+  /// values of two elements from number `start` on, any start, times the mask's.
+  [[nodiscard]] __device__ float2 apply(float2 values, uint64_t start) const {
+    const uint4 first = philox(start / 4, seed);
+    const auto offset = static_cast<unsigned>(start % 4);
+    if (offset == 0) return {apply(values.x, first.x), apply(values.y, first.y)};
+    if (offset == 1) return {apply(values.x, first.y), apply(values.y, first.z)};
+    if (offset == 2) return {apply(values.x, first.z), apply(values.y, first.w)};
+    return {apply(values.x, first.w), apply(values.y, philox(start / 4 + 1, seed).x)};
+  }
 
  private:
   [[nodiscard]] __device__ float4 apply(float4 values, uint4 words) const {

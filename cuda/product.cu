@@ -6,7 +6,7 @@
 #include "cuda/launch.h"
 #include "cuda/product.h"
 #include "cuda/scratch.h"
-#include "cuda/tile_product.h"
+#include "cuda/tensor_product.h"
 
 namespace espalier::cuda {
 namespace {
@@ -35,7 +35,7 @@ __global__ void round_rows_kernel(const T* source, int64_t source_stride, int64_
 class RoundedFactor {
  public:
   // For a factor of `rows` stored rows of `width` elements.
-  RoundedFactor(CudaBackend& backend, const Factor& factor, int64_t rows, int64_t width)
+  RoundedFactor(CudaBackend& backend, const TileFactor& factor, int64_t rows, int64_t width)
       : backend_(backend),
         source_(factor),
         rows_(rows),
@@ -58,16 +58,16 @@ class RoundedFactor {
     });
   }
 
-  [[nodiscard]] Factor factor() const {
+  [[nodiscard]] TileFactor factor() const {
     return {.data = in_place_ ? source_.data : copy_.data(),
             .dtype = DType::bf16,
             .stride = stride_,
-            .transposed = source_.transposed};
+            .inner_contiguous = source_.inner_contiguous};
   }
 
  private:
   CudaBackend& backend_;
-  const Factor& source_;
+  const TileFactor& source_;
   int64_t rows_;
   int64_t width_;
   bool in_place_;
@@ -75,47 +75,56 @@ class RoundedFactor {
   Scratch<Bf16> copy_;
 };
 
-// The product in f32 of whatever is stored.
-Status multiply_tiles(CudaBackend& backend, const Product& p) {
-  return tile_product(backend, {.m = p.m,
-                                .n = p.n,
-                                .term = {.a = {.data = p.a.data,
-                                               .dtype = p.a.dtype,
-                                               .stride = p.a.stride,
-                                               .inner_contiguous = !p.a.transposed},
-                                         .b = {.data = p.b.data,
-                                               .dtype = p.b.dtype,
-                                               .stride = p.b.stride,
-                                               .inner_contiguous = p.b.transposed},
-                                         .k = p.k,
-                                         .factor = p.alpha},
-                                .extra = {},
-                                .extra_dropout = {},
-                                .list = {},
-                                .out = {.c = p.c,
-                                        .stride = p.c_stride,
-                                        .beta = p.beta,
-                                        .bias = p.bias.data,
-                                        .bias_dtype = p.bias.dtype}});
+TileProduct tiles_of(const Product& p) {
+  return {.m = p.m,
+          .n = p.n,
+          .term = {.a = {.data = p.a.data,
+                         .dtype = p.a.dtype,
+                         .stride = p.a.stride,
+                         .inner_contiguous = !p.a.transposed},
+                   .b = {.data = p.b.data,
+                         .dtype = p.b.dtype,
+                         .stride = p.b.stride,
+                         .inner_contiguous = p.b.transposed},
+                   .k = p.k,
+                   .factor = p.alpha},
+          .extra = {},
+          .extra_dropout = {},
+          .list = {},
+          .out = {.c = p.c,
+                  .stride = p.c_stride,
+                  .beta = p.beta,
+                  .bias = p.bias.data,
+                  .bias_dtype = p.bias.dtype}};
 }
 
-Status multiply_rounded(CudaBackend& backend, const Product& p) {
-  RoundedFactor a(backend, p.a, p.a.transposed ? p.k : p.m, p.a.transposed ? p.m : p.k);
-  RoundedFactor b(backend, p.b, p.b.transposed ? p.n : p.k, p.b.transposed ? p.k : p.n);
+// The f32 kernel multiplies rounded factors where a card has no bf16 tensor cores.
+constexpr int kTensorBf16 = 80;
+
+Status multiply_rounded(CudaBackend& backend, const TileProduct& p) {
+  RoundedFactor a(backend, p.term.a, p.term.a.inner_contiguous ? p.m : p.term.k,
+                  p.term.a.inner_contiguous ? p.term.k : p.m);
+  RoundedFactor b(backend, p.term.b, p.term.b.inner_contiguous ? p.n : p.term.k,
+                  p.term.b.inner_contiguous ? p.term.k : p.n);
   if (Status status = a.prepare(); !status.ok()) return status;
   if (Status status = b.prepare(); !status.ok()) return status;
-  Product rounded = p;
-  rounded.a = a.factor();
-  rounded.b = b.factor();
-  return multiply_tiles(backend, rounded);
+  TileProduct rounded = p;
+  rounded.term.a = a.factor();
+  rounded.term.b = b.factor();
+  return backend.compute_capability() < kTensorBf16 ? tile_product(backend, rounded)
+                                                    : tensor_product(backend, rounded);
 }
 
 }  // namespace
 
-Status multiply(CudaBackend& backend, const Product& p) {
+Status multiply(CudaBackend& backend, const TileProduct& p, Products products) {
   if (p.m == 0 || p.n == 0) return {};
-  if (p.products == Products::bf16 && p.k > 0) return multiply_rounded(backend, p);
-  return multiply_tiles(backend, p);
+  return products == Products::bf16 && p.term.k > 0 ? multiply_rounded(backend, p)
+                                                    : tile_product(backend, p);
+}
+
+Status multiply(CudaBackend& backend, const Product& p) {
+  return multiply(backend, tiles_of(p), p.products);
 }
 
 }  // namespace espalier::cuda

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "cuda/cuda_backend.h"
+#include "cuda/tile_product.h"
 
 namespace espalier::cuda {
 
@@ -32,5 +33,8 @@ struct Product {
 
 /// Queues the product. Same arguments on the same card give the same bits.
 Status multiply(CudaBackend& backend, const Product& product);
+
+/// The same for a product with an extra term; its other term has no lists, mask or dropout.
+Status multiply(CudaBackend& backend, const TileProduct& product, Products products);
 
 }  // namespace espalier::cuda

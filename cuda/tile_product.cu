@@ -204,19 +204,6 @@ struct Work {
   float* parts;         // [splits, m, n]: where sums of parts go, or null
 };
 
-__device__ inline float finish(const TileOutput& out, int64_t i, int64_t j, float sum) {
-  if (out.bias != nullptr) {
-    const int64_t at = out.sources == nullptr ? j : out.sources[j];
-    sum += out.bias_dtype == DType::f32    ? static_cast<const float*>(out.bias)[at]
-           : out.bias_dtype == DType::bf16 ? to_float(static_cast<const Bf16*>(out.bias)[at])
-                                           : to_float(static_cast<const F16*>(out.bias)[at]);
-  }
-  if (out.beta != 0) {
-    sum += out.beta * out.c[i * out.stride + (out.places == nullptr ? j : out.places[j])];
-  }
-  return sum;
-}
-
 // Inner tiles [begin, end) of a term, added to `sums`.
 template <class Shape, Feature kFeature>
 __device__ void accumulate(const TileTerm& term, bool vectors_a, bool vectors_b,
@@ -292,15 +279,10 @@ template <class Shape, Feature kFeature>
 __global__ void __launch_bounds__(Shape::kThreads, Shape::kThreads == 256 ? 2 : 4)
     tile_product_kernel(const Work work) {
   constexpr int kFourRows = Shape::kRowsEach < 4 ? Shape::kRowsEach : 4;
-  // Blocks that run together share factors: they go through bands of eight rows of tiles.
-  constexpr int64_t kBand = 8;
   const TileProduct& p = work.product;
-  const int64_t band = blockIdx.x / (kBand * work.tile_columns);
-  const int64_t in_band = blockIdx.x % (kBand * work.tile_columns);
-  const int64_t left = work.tile_rows - band * kBand;
-  const int64_t band_rows = left < kBand ? left : kBand;
-  const int64_t row = (band * kBand + in_band % band_rows) * Shape::kRows;
-  const int64_t column = in_band / band_rows * Shape::kColumns;
+  const BlockPlace block = block_place(work.tile_rows, work.tile_columns);
+  const int64_t row = block.row * Shape::kRows;
+  const int64_t column = block.column * Shape::kColumns;
   const int tx = static_cast<int>(threadIdx.x) % Shape::kThreadsX;
   const int ty = static_cast<int>(threadIdx.x) / Shape::kThreadsX;
   auto* shared = dynamic_shared<float>();
@@ -409,46 +391,31 @@ bool reads_vectors(const TileFactor& f) {
          aligned(f.mask, 4);
 }
 
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 template <class Shape, Feature kFeature>
 Status run(CudaBackend& backend, const TileProduct& p) {
-  // Fewer than this many of the inner index are not worth a split.
-  constexpr int64_t kLeast = 256;
-  const int64_t tile_rows = ceil_div(p.m, Shape::kRows);
-  const int64_t tile_columns = ceil_div(p.n, Shape::kColumns);
-  const int64_t depth = ceil_div(p.term.k, Shape::kDepth);
-  const int64_t wanted = ceil_div(2 * backend.multiprocessors(), tile_rows * tile_columns);
-  const int64_t most = std::max<int64_t>(1, p.term.k / kLeast);
-  const int64_t split_depth =
-      std::max<int64_t>(1, ceil_div(depth, std::clamp<int64_t>(wanted, 1, most)));
-  const int64_t splits = std::max<int64_t>(1, ceil_div(depth, split_depth));
-  const Scratch<float> parts(backend, static_cast<size_t>(splits > 1 ? splits * p.m * p.n : 0));
+  const Splits splits = split_sums(backend, p, Shape::kRows, Shape::kColumns, Shape::kDepth);
+  const Scratch<float> parts(backend, splits.part_elements(p));
   if (parts.data() == nullptr) return out_of_scratch();
-  Work work{
-      .product = p,
-      .vectors = {.a = reads_vectors(p.term.a),
-                  .b = reads_vectors(p.term.b),
-                  .extra_a = reads_vectors(p.extra.a),
-                  .extra_b = reads_vectors(p.extra.b),
-                  .c = p.out.places == nullptr && p.out.stride % 4 == 0 && aligned(p.out.c, 16)},
-      .tile_rows = tile_rows,
-      .tile_columns = tile_columns,
-      .split_depth = split_depth,
-      .parts = nullptr};
-  if (splits > 1) {
-    work.parts = parts.data();
-    work.vectors.c = p.n % 4 == 0;
-  }
+  const bool split = splits.count > 1;
+  const Work work{.product = p,
+                  .vectors = {.a = reads_vectors(p.term.a),
+                              .b = reads_vectors(p.term.b),
+                              .extra_a = reads_vectors(p.extra.a),
+                              .extra_b = reads_vectors(p.extra.b),
+                              .c = split ? p.n % 4 == 0
+                                         : p.out.places == nullptr && p.out.stride % 4 == 0 &&
+                                               aligned(p.out.c, 16)},
+                  .tile_rows = splits.tile_rows,
+                  .tile_columns = splits.tile_columns,
+                  .split_depth = splits.depth,
+                  .parts = split ? parts.data() : nullptr};
   const Status status = launch(tile_product_kernel<Shape, kFeature>,
-                               {.blocks = dim3(static_cast<unsigned>(tile_rows * tile_columns), 1,
-                                               static_cast<unsigned>(splits)),
+                               {.blocks = splits.blocks(),
                                 .threads = Shape::kThreads,
                                 .shared_bytes = 2 * Shape::kStage * sizeof(float)},
                                backend.stream(), work);
-  if (!status.ok() || splits == 1) return status;
-  return launch(add_parts_kernel, {.blocks = blocks_for(p.m * p.n, 256), .threads = 256},
-                backend.stream(), p.out, p.m, p.n, static_cast<const float*>(parts.data()), splits);
+  if (!status.ok() || !split) return status;
+  return add_parts(backend, p, parts.data(), splits.count);
 }
 
 template <Feature kFeature>
@@ -464,6 +431,27 @@ Status run_shape(CudaBackend& backend, const TileProduct& p) {
 }
 
 }  // namespace
+
+Splits split_sums(const CudaBackend& backend, const TileProduct& p, int64_t rows, int64_t columns,
+                  int64_t depth) {
+  // Fewer than this many of the inner index are not worth a split.
+  constexpr int64_t kLeast = 256;
+  const int64_t tile_rows = ceil_div(p.m, rows);
+  const int64_t tile_columns = ceil_div(p.n, columns);
+  const int64_t tiles = ceil_div(p.term.k, depth);
+  const int64_t wanted = ceil_div(2 * backend.multiprocessors(), tile_rows * tile_columns);
+  const int64_t most = std::max<int64_t>(1, p.term.k / kLeast);
+  const int64_t each = std::max<int64_t>(1, ceil_div(tiles, std::clamp<int64_t>(wanted, 1, most)));
+  return {.tile_rows = tile_rows,
+          .tile_columns = tile_columns,
+          .depth = each,
+          .count = std::max<int64_t>(1, ceil_div(tiles, each))};
+}
+
+Status add_parts(CudaBackend& backend, const TileProduct& p, const float* parts, int64_t count) {
+  return launch(add_parts_kernel, {.blocks = blocks_for(p.m * p.n, 256), .threads = 256},
+                backend.stream(), p.out, p.m, p.n, parts, count);
+}
 
 Status tile_product(CudaBackend& backend, const TileProduct& p) {
   if (p.m == 0 || p.n == 0) return {};

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "cuda/cuda_backend.h"
+#include "cuda/device.h"
 #include "cuda/philox.h"
 
 namespace espalier::cuda {
@@ -62,6 +63,66 @@ struct TileProduct {
   TileList list;              ///< of the term's b, or empty: all tiles
   TileOutput out;
 };
+
+/// Elements (i, j) of a result that the bias and the old c are added to.
+__device__ inline float finish(const TileOutput& out, int64_t i, int64_t j, float sum) {
+  if (out.bias != nullptr) {
+    const int64_t at = out.sources == nullptr ? j : out.sources[j];
+    sum += out.bias_dtype == DType::f32    ? static_cast<const float*>(out.bias)[at]
+           : out.bias_dtype == DType::bf16 ? to_float(static_cast<const Bf16*>(out.bias)[at])
+                                           : to_float(static_cast<const F16*>(out.bias)[at]);
+  }
+  if (out.beta != 0) {
+    sum += out.beta * out.c[i * out.stride + (out.places == nullptr ? j : out.places[j])];
+  }
+  return sum;
+}
+
+/// A block's tile of the result.
+struct BlockPlace {
+  int64_t row;     ///< in tiles
+  int64_t column;  ///< in tiles
+};
+
+/// The tile of block blockIdx.x. Blocks that run together share factors: they go through bands of
+/// eight rows of tiles.
+__device__ inline BlockPlace block_place(int64_t tile_rows, int64_t tile_columns) {
+  constexpr int64_t kBand = 8;
+  const int64_t band = blockIdx.x / (kBand * tile_columns);
+  const int64_t in_band = blockIdx.x % (kBand * tile_columns);
+  const int64_t left = tile_rows - band * kBand;
+  const int64_t band_rows = left < kBand ? left : kBand;
+  return {band * kBand + in_band % band_rows, in_band / band_rows};
+}
+
+/// a / b, rounded up.
+inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+/// How the blocks of a product share its work.
+struct Splits {
+  int64_t tile_rows;     ///< tiles of the result, downwards
+  int64_t tile_columns;  ///< and across
+  int64_t depth;         ///< tiles of the inner index that a block sums
+  int64_t count;         ///< blocks that share a tile of the result
+
+  /// Elements of the memory for sums of parts; 0 where nothing is split.
+  [[nodiscard]] size_t part_elements(const TileProduct& p) const {
+    return static_cast<size_t>(count > 1 ? count * p.m * p.n : 0);
+  }
+  /// The grid.
+  [[nodiscard]] dim3 blocks() const {
+    return {static_cast<unsigned>(tile_rows * tile_columns), 1, static_cast<unsigned>(count)};
+  }
+};
+
+/// Splits sums where the tiles of the result, of `rows` by `columns`, do not fill the card; `depth`
+/// are the inner indices of a tile.
+Splits split_sums(const CudaBackend& backend, const TileProduct& product, int64_t rows,
+                  int64_t columns, int64_t depth);
+
+/// Queues the sum of `count` parts [count, m, n] in order, and what follows it.
+Status add_parts(CudaBackend& backend, const TileProduct& product, const float* parts,
+                 int64_t count);
 
 /// Queues the product. How sums are split depends on m, n, k and the card alone, so that the bits
 /// do too.
