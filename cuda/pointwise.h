@@ -18,6 +18,7 @@ template <int kCount>
 struct Outputs {
   float* data[kCount];  ///< one array for each result
 };
+/// One output for each pointer.
 template <class... Pointers>
 Outputs(Pointers...) -> Outputs<sizeof...(Pointers)>;
 
@@ -27,12 +28,15 @@ struct Inputs {
   const float* data[kCount];  ///< one array for each argument
 };
 
+/// What a function returned, as an array.
 __device__ inline Values<1> as_values(float value) { return {{value}}; }
+/// Likewise, for several results.
 template <int kCount>
 __device__ inline Values<kCount> as_values(Values<kCount> values) {
   return values;
 }
 
+/// Computes element i.
 template <class Function, int kOutputs, int kInputs, int... kIndex>
 __device__ inline void pointwise_element(const Function& function, const Outputs<kOutputs>& outputs,
                                          const Inputs<kInputs>& inputs, int64_t i,
@@ -41,6 +45,7 @@ __device__ inline void pointwise_element(const Function& function, const Outputs
   for (int o = 0; o < kOutputs; ++o) outputs.data[o][i] = results.value[o];
 }
 
+/// Computes elements 4i to 4i + 3 of arrays that are aligned to 16 bytes.
 template <class Function, int kOutputs, int kInputs, int... kIndex>
 __device__ inline void pointwise_four(const Function& function, const Outputs<kOutputs>& outputs,
                                       const Inputs<kInputs>& inputs, int64_t i,
@@ -56,6 +61,7 @@ __device__ inline void pointwise_four(const Function& function, const Outputs<kO
   }
 }
 
+/// The kernel of pointwise().
 template <class Function, int kOutputs, int kInputs>
 __global__ void pointwise_kernel(Function function, Outputs<kOutputs> outputs,
                                  Inputs<kInputs> inputs, int64_t count, bool aligned) {

@@ -1,5 +1,5 @@
 // Fails when a public symbol has no doc comment: exports and public members in ts/, classes and
-// functions in the headers of binding/.
+// functions in the headers of binding/ and cuda/.
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { undocumentedHeader } from './header-docs.mjs';
@@ -14,6 +14,7 @@ const below = (directory, ending) =>
 const missing = [
   ...below('ts', '.ts').flatMap(undocumentedTypeScript),
   ...below('binding', '.h').flatMap(undocumentedHeader),
+  ...below('cuda', '.h').flatMap(undocumentedHeader),
 ];
 for (const line of missing) console.log(line);
 console.log(

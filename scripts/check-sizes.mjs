@@ -8,7 +8,7 @@ const tracked = run('sizes', 'git', ['ls-files', '-co', '--exclude-standard'], {
 });
 const long = tracked
   .split('\n')
-  .filter((name) => /\.(ts|mts|mjs|cc|h|py|cmake|sh)$/.test(name) || name === 'CMakeLists.txt')
+  .filter((name) => /\.(ts|mts|mjs|cc|cu|h|py|cmake|sh)$/.test(name) || name === 'CMakeLists.txt')
   .map((name) => ({ name, lines: readFileSync(name, 'utf8').split('\n').length - 1 }))
   .filter(({ lines }) => lines > limit);
 for (const { name, lines } of long) console.log(`${name}: ${lines} lines, at most ${limit}`);
