@@ -2,12 +2,12 @@ import { EspalierError } from '../common/errors.js';
 import { native } from './addon.js';
 import { probeCuda } from './cuda-probe.js';
 
-/** What a caller may ask for. */
-export type DeviceRequest = 'auto' | 'cpu' | 'cuda';
+/** What a caller may ask for; `cuda` is `cuda:0`. */
+export type DeviceRequest = 'auto' | 'cpu' | 'cuda' | `cuda:${number}`;
 
 /** A concrete device and why it was chosen. */
 export interface ResolvedDevice {
-  /** `cpu`, or `cuda:0` for the first GPU that `CUDA_VISIBLE_DEVICES` leaves. */
+  /** `cpu`, or `cuda:N` for the N-th GPU, from 0, that `CUDA_VISIBLE_DEVICES` leaves. */
   device: string;
   reasons: readonly string[];
 }
@@ -22,14 +22,15 @@ export interface ResolvedDevice {
  */
 export function resolveDevice(request: string = 'auto'): ResolvedDevice {
   if (request === 'cpu') return { device: 'cpu', reasons: ['asked for'] };
-  if (request !== 'auto' && request !== 'cuda') {
-    throw new EspalierError('CONFIG', `device must be auto, cpu or cuda, got ${request}`, {
+  const ordinal = /^cuda(?::(\d{1,4}))?$/.exec(request);
+  if (request !== 'auto' && ordinal === null) {
+    throw new EspalierError('CONFIG', `device must be auto, cpu, cuda or cuda:N, got ${request}`, {
       op: 'resolveDevice',
       details: { option: 'device', value: request },
     });
   }
   const { available, backend, reasons, remedy } = probeCuda();
-  if (available) return { device: native().openCuda(backend!, 0), reasons };
+  if (available) return { device: native().openCuda(backend!, Number(ordinal?.[1] ?? 0)), reasons };
   if (request === 'auto') return { device: 'cpu', reasons };
   throw new EspalierError('DEVICE_UNAVAILABLE', `device cuda: ${reasons.join('; ')}`, {
     op: 'resolveDevice',

@@ -9,12 +9,14 @@ import type { FinishedLayer } from './partial-result.js';
 
 /**
  * Loads a layer that an interrupted run has finished.
+ * @param device where its tensors are put; on the CPU they are mapped
  * @throws EspalierError `FORMAT` when the file isn't what the run wrote
  */
 export async function loadFinishedLayer(
   path: string,
   { shape, biases }: FinishedLayer,
   config: ModelConfig,
+  device: string,
 ): Promise<LayerWeights> {
   const { entries } = await readSafetensors(path);
   const file = MappedFile.open(path);
@@ -24,7 +26,11 @@ export async function loadFinishedLayer(
     if (entry === undefined || dtype === undefined) {
       throw new EspalierError('FORMAT', `${path} has no usable tensor ${name}`);
     }
-    return file.tensor(entry.offset, entry.shape, dtype as SharedDType);
+    const mapped = file.tensor(entry.offset, entry.shape, dtype as SharedDType);
+    if (device === 'cpu') return mapped;
+    const copy = mapped.to(device);
+    mapped.dispose();
+    return copy;
   };
   const linear = (name: string, bias: boolean): LinearWeights =>
     bias

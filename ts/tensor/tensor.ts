@@ -183,9 +183,18 @@ export class Tensor {
     return output;
   }
 
-  /** Overwrites the content with that of `source`: same dtype, same number of elements. */
+  /**
+   * Overwrites the content with that of `source`, wherever that is: same dtype, same number of
+   * elements.
+   */
   copyFrom(source: Tensor): void {
-    native().tensorCopyInto(this.handle, source.handle);
+    if (source.device === this.device) {
+      native().tensorCopyInto(this.handle, source.handle);
+      return;
+    }
+    const here = new Tensor(native().tensorTo(source.handle, this.device));
+    native().tensorCopyInto(this.handle, here.handle);
+    here.dispose();
   }
 
   /** Lets go of the memory once all queued uses have run. Idempotent. */

@@ -227,7 +227,7 @@ export class FinetuneLoop {
         smoothedLoss: smoothed,
         learningRate: lr,
         tokensPerSecond: (this.#totals.tokens - this.#tokensBefore) / Math.max(seconds, 1e-9),
-        peakMemoryBytes: native().memory().peak,
+        peakMemoryBytes: native().memory(this.#in.model.model.device).peak,
       },
     });
   }

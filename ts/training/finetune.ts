@@ -62,17 +62,17 @@ export async function finetune(
   options: FinetuneOptions,
 ): Promise<FinetuneResult> {
   const resolved = resolveFinetune(options);
-  const { signal, onProgress, output, device = 'auto' } = options;
+  const { signal, onProgress, output } = options;
   const long = { ...(signal && { signal }), ...(onProgress && { onProgress }) };
   throwIfAborted(signal, 'finetune');
-  resolveDevice(device);
+  const { device } = resolveDevice(options.device);
   await checkDistinctOutput(output, { 'model that is to be trained': directory }, 'finetune');
   const stored = await readJsonFile(join(directory, MODEL_CONFIG_FILE));
   const known = readLabelNames(stored);
   const maxLength = Math.min(resolved.maxLength, positionsOf(stored));
   const inputs = await inputHashes(directory, resolved, signal);
   const fingerprint = fingerprintOf(resolved, inputs);
-  native().resetPeakMemory();
+  native().resetPeakMemory(device);
   const target = await OutputDirectory.open(output, {
     force: options.force ?? false,
     resume: options.resume ?? false,
@@ -115,7 +115,7 @@ export async function finetune(
       command: 'finetune',
       options: { model: directory, ...resolved },
       seed: resolved.seed,
-      device: 'cpu',
+      device,
       inputs,
       metrics,
     });
@@ -129,7 +129,7 @@ export async function finetune(
       samples: data.samples,
       skippedRows: data.skippedRows,
       ...(data.labels && { labels: data.labels }),
-      peakMemoryBytes: native().memory().peak,
+      peakMemoryBytes: native().memory(device).peak,
     };
   } catch (error) {
     const begun = await readTrainingState(target.path).catch(() => undefined);

@@ -140,7 +140,7 @@ async function withFewWindows<T>(
   body: (few: Workbench) => Promise<T>,
 ): Promise<T> {
   const few = thinCalibration(calibration, ESTIMATE_WINDOWS);
-  const chunks = calibrationChunks(few, widest, chunkBytes);
+  const chunks = calibrationChunks(few, widest, chunkBytes, bench.checkpoint.device);
   try {
     return await body({ ...bench, chunks });
   } finally {

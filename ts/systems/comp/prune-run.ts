@@ -174,7 +174,12 @@ export class PruneRun {
         finished: async (layer) => {
           const finished = partial.finished(layer);
           if (finished === undefined) return undefined;
-          const weights = await loadFinishedLayer(partial.layerFile(layer), finished, config);
+          const weights = await loadFinishedLayer(
+            partial.layerFile(layer),
+            finished,
+            config,
+            checkpoint.device,
+          );
           return { weights, report: finished.report as LayerReport };
         },
         onPruned: (layer, report) => this.#store(partial, layer, report, biases, signal),
