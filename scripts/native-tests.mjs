@@ -1,9 +1,16 @@
-// Builds the native test program in the addon's build folder, or in one of its own with sanitizers.
+// Builds the native test program in the addon's build folder, or in one of its own with sanitizers,
+// and the CUDA backend on an emulated GPU.
 import { cpus } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { discardForeignCache, readCache } from './cmake-cache.mjs';
 import { installPackages } from './native-libraries.mjs';
 import { run, succeeds } from './process.mjs';
+
+/** Builds the CUDA backend on an emulated GPU and returns the library's path. */
+export function buildEmulatedGpu(build = 'build') {
+  buildTarget(build, 'espalier_cuda_shim');
+  return resolve(build, 'libespalier_cuda_shim.so');
+}
 
 /**
  * Builds the native tests and returns the program's path.
@@ -12,6 +19,11 @@ import { run, succeeds } from './process.mjs';
  * @param options `defines`: CMake variables, for a folder that is configured here
  */
 export function buildNativeTests(build = 'build', { defines = [] } = {}) {
+  buildTarget(build, 'espalier_tests', defines);
+  return join(build, 'espalier_tests');
+}
+
+function buildTarget(build, target, defines = []) {
   const remedy = 'read the output above';
   discardForeignCache(build, process.cwd());
   const isNew = readCache(build) === undefined;
@@ -27,8 +39,7 @@ export function buildNativeTests(build = 'build', { defines = [] } = {}) {
   run(
     'native tests',
     'cmake',
-    ['--build', build, '--target', 'espalier_tests', '--parallel', String(cpus().length)],
+    ['--build', build, '--target', target, '--parallel', String(cpus().length)],
     { remedy },
   );
-  return join(build, 'espalier_tests');
 }

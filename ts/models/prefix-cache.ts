@@ -60,11 +60,7 @@ export class PrefixCache {
         return stream;
       });
       const hidden = streams[0]?.shape[1] as number;
-      const result = Tensor.zeros(
-        [batch.batch, batch.sequence, hidden],
-        'f32',
-        streams[0]?.device,
-      );
+      const result = Tensor.zeros([batch.batch, batch.sequence, hidden], 'f32', streams[0]?.device);
       for (const [row, stream] of streams.entries()) {
         const target = result.slice(row, row + 1).reshape([batch.sequence, hidden]);
         target.slice(0, stream.shape[0] as number).copyFrom(stream);
