@@ -1,3 +1,4 @@
+import { availableMemory } from '../native/available-memory.js';
 import { EspalierError } from '../common/errors.js';
 import type { TextWindows } from '../data/text-windows.js';
 import { tensorDType } from '../formats/safetensors-dtype.js';
@@ -30,7 +31,7 @@ const BASE_BYTES = 200e6;
 export interface EvaluationPlanOptions {
   /** Windows computed at once. */
   batch?: number | undefined;
-  /** In bytes; default 80 % of what is free. */
+  /** In bytes; default 80 % of what is free on the device. */
   maxMemory?: number | undefined;
   /** How weights are held; default `auto`, as stored. */
   dtype?: 'auto' | 'f32' | 'bf16' | 'stored' | undefined;
@@ -62,7 +63,8 @@ export function planEvaluation(
   windows: Pick<TextWindows, 'window' | 'count'>,
   options: EvaluationPlanOptions,
 ): EvaluationPlan {
-  const { batch: asked, dtype = 'auto', maxMemory = 0.8 * process.availableMemory() } = options;
+  const { batch: asked, dtype = 'auto' } = options;
+  const { maxMemory = 0.8 * availableMemory(checkpoint.device) } = options;
   const { config } = checkpoint;
   const { window, count } = windows;
   const stored = storedDType(checkpoint);

@@ -71,7 +71,9 @@ async function streamGradients(bench: Workbench, leaving: Tensor[]): Promise<Ten
         const stream = streams[i] as Parameter;
         scope(() => {
           const loss = headMeanLoss(config, outer, stream.value, chunk.targets);
-          loss.backward(Tensor.from([chunk.windows / windows], [1]).reshape([]));
+          loss.backward(
+            Tensor.from([chunk.windows / windows], [1], { device: loss.device }).reshape([]),
+          );
         });
         gradients.push(takeGradient(stream));
         await settled(gradients[i] as Tensor, signal);
