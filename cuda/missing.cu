@@ -12,27 +12,15 @@ Status CudaBackend::lora_linear(const LoraLinearArguments& /*arguments*/) { retu
 Status CudaBackend::lora_linear_backward(const LoraLinearBackwardArguments& /*arguments*/) {
   return missing();
 }
-Status CudaBackend::merge_features(const MergeFeaturesArguments& /*arguments*/) {
-  return missing();
-}
-Status CudaBackend::dispatch_gradient(const DispatchGradientArguments& /*arguments*/) {
-  return missing();
-}
 Status CudaBackend::masked_matmul(const MaskedMatmulArguments& /*arguments*/) { return missing(); }
 Status CudaBackend::rms_norm(const RmsNormArguments& /*arguments*/) { return missing(); }
 Status CudaBackend::rope(const RopeArguments& /*arguments*/) { return missing(); }
 Status CudaBackend::attention(const AttentionArguments& /*arguments*/) { return missing(); }
 Status CudaBackend::cross_entropy(const CrossEntropyArguments& /*arguments*/) { return missing(); }
 Status CudaBackend::gram(const GramArguments& /*arguments*/) { return missing(); }
-Status CudaBackend::column_moments(const ColumnMomentsArguments& /*arguments*/) {
-  return missing();
-}
-Status CudaBackend::cosine(const CosineArguments& /*arguments*/) { return missing(); }
 Status CudaBackend::scale(const ScaleArguments& /*arguments*/) { return missing(); }
 Status CudaBackend::cast(const CastArguments& /*arguments*/) { return missing(); }
 Status CudaBackend::elementwise(const ElementwiseArguments& /*arguments*/) { return missing(); }
-Status CudaBackend::squared_error(const SquaredErrorArguments& /*arguments*/) { return missing(); }
-Status CudaBackend::sum(const SumArguments& /*arguments*/) { return missing(); }
 Status CudaBackend::eigh(const EighArguments& /*arguments*/) { return missing(); }
 Status CudaBackend::svd(const SvdArguments& /*arguments*/) { return missing(); }
 Status CudaBackend::cholesky_solve(const CholeskySolveArguments& /*arguments*/) {
@@ -63,9 +51,5 @@ Status CudaBackend::cross_entropy_mean(const CrossEntropyMeanArguments& /*argume
 Status CudaBackend::softmax_cross_entropy(const SoftmaxCrossEntropyArguments& /*arguments*/) {
   return missing();
 }
-Status CudaBackend::adam_w(const AdamWArguments& /*arguments*/) { return missing(); }
-Status CudaBackend::sgd(const SgdArguments& /*arguments*/) { return missing(); }
-Status CudaBackend::global_norm(const GlobalNormArguments& /*arguments*/) { return missing(); }
-Status CudaBackend::scale_many(const ScaleManyArguments& /*arguments*/) { return missing(); }
 
 }  // namespace espalier::cuda
