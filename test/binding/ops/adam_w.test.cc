@@ -97,6 +97,26 @@ TEST_CASE("adamW changes nothing at all when the norm is not finite") {
   }
 }
 
+TEST_CASE("adamW takes hundreds of tensors, each with its own step") {
+  for (Device* device : devices()) {
+    Training training = start(*device, std::vector<int64_t>(300, 3));
+    const ops::AdamWOptions options{.learning_rate = 0.01, .norm = {}};
+    for (size_t i = 0; i < 300; ++i) {
+      const auto taken = static_cast<float>(i % 7);
+      training.state.steps[i] = upload(*device, std::vector<float>{taken}, {});
+      const auto g = random_values(3, static_cast<uint32_t>(i));
+      training.state.gradients.push_back(upload(*device, g, {3}));
+      training.references[i].step(g, static_cast<int>(i % 7) + 1, options);
+    }
+    ops::adam_w(training.state, options);
+    for (size_t i = 0; i < 300; ++i) {
+      CHECK(normalised_error(download(training.state.parameters[i]), training.references[i].p) <
+            1e-12);
+      CHECK(download(training.state.steps[i])[0] == static_cast<float>(i % 7 + 1));
+    }
+  }
+}
+
 TEST_CASE("adamW names the argument that does not fit") {
   Device& device = *devices().front();
   Training training = start(device, {3});

@@ -31,6 +31,23 @@ TEST_CASE("globalNorm is the root of all squares, and clipping brings it down to
   }
 }
 
+TEST_CASE("globalNorm and clipping take hundreds of tensors") {
+  for (Device* device : devices()) {
+    std::vector<Tensor> tensors;
+    for (int i = 0; i < 300; ++i) {
+      tensors.push_back(upload(*device, std::vector<float>{static_cast<float>(i), 1}, {2}));
+    }
+    // Σ i² for i < 300, and 300 ones.
+    const double norm = std::sqrt(299.0 * 300 * 599 / 6 + 300);
+    const Tensor found = ops::global_norm(tensors);
+    CHECK(download<double>(found)[0] == doctest::Approx(norm).epsilon(1e-12));
+    ops::clip_gradients(tensors, found, 1);
+    for (const size_t i : {0, 111, 112, 113, 299}) {
+      CHECK(download(tensors[i])[0] == doctest::Approx(static_cast<double>(i) / norm));
+    }
+  }
+}
+
 TEST_CASE("globalNorm keeps NaN and infinity, and does not overflow in f32") {
   for (Device* device : devices()) {
     const float infinity = std::numeric_limits<float>::infinity();
