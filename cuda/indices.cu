@@ -29,6 +29,23 @@ __global__ void find_descent(const int32_t* values, int64_t count, Position* fir
   }
 }
 
+// first[r]: the smallest k with permutation[k] = r.
+__global__ void find_rows(const int32_t* permutation, int64_t rows, Position* first) {
+  for (int64_t k = global_thread(); k < rows; k += global_threads()) {
+    const int32_t row = permutation[k];
+    if (row >= 0 && row < rows) atomicMin(first + row, static_cast<Position>(k));
+  }
+}
+
+__global__ void find_repeats(const int32_t* permutation, int64_t rows, const Position* first,
+                             Position* wrong) {
+  for (int64_t k = global_thread(); k < rows; k += global_threads()) {
+    const int32_t row = permutation[k];
+    if (row >= 0 && row < rows && first[row] == static_cast<Position>(k)) continue;
+    atomicMin(wrong, static_cast<Position>(k));
+  }
+}
+
 // Queues `find` with a place for the first position and waits for the outcome.
 template <class Find>
 Status first_position(CudaBackend& backend, Position& position, Find&& find) {
@@ -91,6 +108,31 @@ Status check_increasing(CudaBackend& backend, const char* name, const ConstView&
   if (status = value_at(backend, indices, position - 1, before); !status.ok()) return status;
   return {ErrorCode::shape, std::string(name) + ": expected strictly increasing indices, got " +
                                 std::to_string(value) + " after " + std::to_string(before)};
+}
+
+Status check_permutation(CudaBackend& backend, const ConstView& permutation, int64_t rows) {
+  if (rows == 0) return {};
+  const Scratch<Position> first(backend, static_cast<size_t>(rows));
+  if (first.data() == nullptr) return out_of_scratch();
+  const cudaError_t error = cudaMemsetAsync(
+      first.data(), 0xff, static_cast<size_t>(rows) * sizeof(Position), backend.stream());
+  if (error != cudaSuccess) return status_of(error, "clear");
+  const auto* values = permutation.as<int32_t>();
+  const Grid grid{.blocks = blocks_for(rows, 256), .threads = 256};
+  Position position = kNone;
+  Status status = first_position(backend, position, [&](Position* wrong) -> Status {
+    if (Status queued = launch(find_rows, grid, backend.stream(), values, rows, first.data());
+        !queued.ok()) {
+      return queued;
+    }
+    return launch(find_repeats, grid, backend.stream(), values, rows, first.data(), wrong);
+  });
+  if (!status.ok() || position == kNone) return status;
+  int64_t value = 0;
+  if (status = value_at(backend, permutation, position, value); !status.ok()) return status;
+  return {ErrorCode::shape, "permutation: expected each of 0 to " + std::to_string(rows - 1) +
+                                " once, got " + std::to_string(value) + " at " +
+                                std::to_string(position)};
 }
 
 }  // namespace espalier::cuda

@@ -23,4 +23,7 @@ Status check_indices(CudaBackend& backend, const char* name, const ConstView& in
 Status check_increasing(CudaBackend& backend, const char* name, const ConstView& indices,
                         int64_t limit);
 
+/// SHAPE unless the i32 `permutation` holds each of 0 … rows - 1 once. Waits for the device.
+Status check_permutation(CudaBackend& backend, const ConstView& permutation, int64_t rows);
+
 }  // namespace espalier::cuda

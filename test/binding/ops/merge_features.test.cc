@@ -84,6 +84,40 @@ TEST_CASE("dispatching reverses merging") {
   }
 }
 
+TEST_CASE("hundreds of sources are merged and dispatched, with and without a permutation") {
+  for (Device* device : devices()) {
+    constexpr int64_t kWidth = 8;
+    std::vector<Tensor> sources;
+    std::vector<int64_t> counts;
+    std::vector<float> all;
+    for (uint32_t i = 0; i < 300; ++i) {
+      const int64_t rows = i % 3;
+      const auto values = random_values(static_cast<size_t>(rows * kWidth), i);
+      sources.push_back(upload(*device, values, {rows, kWidth}));
+      counts.push_back(rows);
+      all.insert(all.end(), values.begin(), values.end());
+    }
+    CHECK(download(ops::merge_features(sources, {}, {}, DType::f32)) == all);
+    std::vector<int32_t> order(300);
+    std::vector<float> mixed;
+    for (int32_t k = 0; k < 300; ++k) {
+      order[static_cast<size_t>(k)] = k * 7 % 300;
+      const auto row = all.begin() + k * 7 % 300 * kWidth;
+      mixed.insert(mixed.end(), row, row + kWidth);
+    }
+    const Tensor permutation = upload(*device, order, {300}, DType::i32);
+    const Tensor merged = ops::merge_features(sources, {}, permutation, DType::f32);
+    CHECK(download(merged) == mixed);
+    const auto parts = ops::dispatch_gradient(merged, counts, {}, permutation, DType::f32);
+    std::vector<float> back;
+    for (const Tensor& part : parts) {
+      const auto values = download(part);
+      back.insert(back.end(), values.begin(), values.end());
+    }
+    CHECK(back == all);
+  }
+}
+
 TEST_CASE("merging refuses what does not fit together") {
   Device& device = *devices().front();
   const Tensor x = upload(device, random_values(8, 1), {2, 4});
