@@ -4,10 +4,13 @@
 #include <cuda_runtime.h>
 
 #include <cstddef>
+#include <memory>
 
 #include "binding/core/backend.h"
 
 namespace espalier::cuda {
+
+class CublasLt;
 
 /// Kernels on one stream of one device. Each method's kernels, with their maths, stand in the file
 /// of its name. Methods queue their work and return, except those whose outcome depends on data
@@ -26,6 +29,8 @@ class CudaBackend final : public Backend {
   [[nodiscard]] int compute_capability() const { return compute_capability_; }
   /// Number of multiprocessors.
   [[nodiscard]] int multiprocessors() const { return multiprocessors_; }
+  /// NVIDIA's library of products, looked for when it is first asked for.
+  CublasLt& cublaslt();
   /// Waits until everything queued so far is done.
   Status synchronise();
 
@@ -95,6 +100,7 @@ class CudaBackend final : public Backend {
   int ordinal_;
   Backend& host_;
   cudaStream_t stream_ = nullptr;
+  std::shared_ptr<CublasLt> cublaslt_;
   bool pools_ = false;
   std::byte* staging_ = nullptr;  // pinned memory that small uploads leave from
   size_t staged_ = 0;             // bytes of it in use since the last wait

@@ -24,7 +24,15 @@ struct F16 {
 /// Exact value of a stored weight or activation.
 __device__ inline float to_float(float value) { return value; }
 __device__ inline float to_float(Bf16 value) { return float_from_bf16(value.bits); }
-__device__ inline float to_float(F16 value) { return float_from_f16(value.bits); }
+__device__ inline float to_float(F16 value) {
+#ifdef __CUDA_ARCH__
+  float wide;
+  asm("cvt.f32.f16 %0, %1;" : "=f"(wide) : "h"(value.bits));
+  return wide;
+#else
+  return float_from_f16(value.bits);
+#endif
+}
 
 /// Rounded to nearest even.
 template <class T>
@@ -39,7 +47,13 @@ __device__ inline Bf16 from_float<Bf16>(float value) {
 }
 template <>
 __device__ inline F16 from_float<F16>(float value) {
+#ifdef __CUDA_ARCH__
+  F16 rounded;
+  asm("cvt.rn.f16.f32 %0, %1;" : "=h"(rounded.bits) : "f"(value));
+  return rounded;
+#else
   return {f16_from_float(value)};
+#endif
 }
 
 /// Calls `body` with a value of the type that stands for a weight dtype.

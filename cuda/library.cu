@@ -1,7 +1,8 @@
-// The two functions that the library exports.
+// The functions that the library exports.
 #include <cstdio>
 #include <new>
 
+#include "cuda/cublaslt.h"
 #include "cuda/cuda_backend.h"
 #include "cuda/probe.h"
 
@@ -23,4 +24,9 @@ ESPALIER_EXPORT espalier::Backend* espalier_backend_create(espalier::BackendRequ
   auto* backend = new (std::nothrow) espalier::cuda::CudaBackend(request->ordinal, *request->host);
   if (backend == nullptr) return refuse("the host has no memory left");
   return backend;
+}
+
+// One line about the libraries that were found, cut to `bytes`; makes no context.
+ESPALIER_EXPORT void espalier_cuda_describe(char* text, size_t bytes) {
+  std::snprintf(text, bytes, "%s", espalier::cuda::describe_cublaslt().c_str());
 }

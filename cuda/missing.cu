@@ -8,11 +8,6 @@ Status missing() { return {ErrorCode::unsupported, "this op has no CUDA kernel y
 
 }  // namespace
 
-Status CudaBackend::lora_linear(const LoraLinearArguments& /*arguments*/) { return missing(); }
-Status CudaBackend::lora_linear_backward(const LoraLinearBackwardArguments& /*arguments*/) {
-  return missing();
-}
-Status CudaBackend::masked_matmul(const MaskedMatmulArguments& /*arguments*/) { return missing(); }
 Status CudaBackend::rms_norm(const RmsNormArguments& /*arguments*/) { return missing(); }
 Status CudaBackend::rope(const RopeArguments& /*arguments*/) { return missing(); }
 Status CudaBackend::attention(const AttentionArguments& /*arguments*/) { return missing(); }

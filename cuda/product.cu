@@ -2,6 +2,11 @@
 //   f32: factors are widened exactly and multiplied in f32 (never TF32).
 //   bf16: factors are rounded to bf16 first, in one pass each where they are not stored so, because
 //     every tile of a factor is read many times.
+// Products without a thin side go to cuBLASLt where it can be found, and to our kernels otherwise.
+#include <algorithm>
+#include <cstring>
+
+#include "cuda/cublaslt.h"
 #include "cuda/device.h"
 #include "cuda/launch.h"
 #include "cuda/product.h"
@@ -11,56 +16,67 @@
 namespace espalier::cuda {
 namespace {
 
-// target[i, :] = bf16(source[i, :]) for `rows` rows of `width` elements; eight elements a thread.
-template <class T>
-__global__ void round_rows_kernel(const T* source, int64_t source_stride, int64_t rows,
-                                  int64_t width, Bf16* target, int64_t target_stride) {
+// target[i, :] = source[i, :] in another type, for `rows` rows of `width` elements; eight elements
+// a thread. Rows of the target begin at multiples of 16 bytes.
+template <class Source, class Target>
+__global__ void convert_rows_kernel(const Source* source, int64_t source_stride, int64_t rows,
+                                    int64_t width, Target* target, int64_t target_stride) {
+  constexpr int kVector = sizeof(uint4) / sizeof(Target);
   const int64_t eights = (width + 7) / 8;
   for (int64_t at = global_thread(); at < rows * eights; at += global_threads()) {
     const int64_t row = at / eights;
     const int64_t column = at % eights * 8;
-    const T* from = source + row * source_stride + column;
-    uint32_t words[4] = {};
+    const Source* from = source + row * source_stride + column;
+    alignas(16) Target values[8] = {};
 #pragma unroll
     for (int e = 0; e < 8; ++e) {
-      if (column + e >= width) break;
-      words[e / 2] |= uint32_t{from_float<Bf16>(to_float(from[e])).bits} << (16 * (e % 2));
+      if (column + e < width) values[e] = from_float<Target>(to_float(from[e]));
     }
-    *reinterpret_cast<uint4*>(target + row * target_stride + column) =
-        make_uint4(words[0], words[1], words[2], words[3]);
+    Target* to = target + row * target_stride + column;
+#pragma unroll
+    for (int e = 0; e < 8; e += kVector) {
+      uint4 vector;
+      std::memcpy(&vector, values + e, sizeof(vector));
+      *reinterpret_cast<uint4*>(to + e) = vector;
+    }
   }
 }
 
-// A factor in bf16 whose rows begin at multiples of 16 bytes: itself, or a copy.
-class RoundedFactor {
+// A factor in the type of Target, f32 or bf16: itself, or a copy. The rows of a bf16 one begin at
+// multiples of 16 bytes.
+template <class Target>
+class ConvertedFactor {
+  static constexpr DType kType = sizeof(Target) == 4 ? DType::f32 : DType::bf16;
+
  public:
-  // For a factor of `rows` stored rows of `width` elements.
-  RoundedFactor(CudaBackend& backend, const TileFactor& factor, int64_t rows, int64_t width)
+  // For a factor with `outer` rows or columns, summed over `inner`.
+  ConvertedFactor(CudaBackend& backend, const TileFactor& factor, int64_t outer, int64_t inner)
       : backend_(backend),
         source_(factor),
-        rows_(rows),
-        width_(width),
-        in_place_(factor.dtype == DType::bf16 && factor.stride % 8 == 0 &&
-                  reinterpret_cast<uintptr_t>(factor.data) % 16 == 0),
-        stride_(in_place_ ? factor.stride : (width + 7) / 8 * 8),
-        copy_(backend, static_cast<size_t>(in_place_ ? 0 : rows * stride_)) {}
+        rows_(factor.inner_contiguous ? outer : inner),
+        width_(factor.inner_contiguous ? inner : outer),
+        in_place_(factor.dtype == kType &&
+                  (kType == DType::f32 ||
+                   (factor.stride % 8 == 0 && reinterpret_cast<uintptr_t>(factor.data) % 16 == 0))),
+        stride_(in_place_ ? factor.stride : (width_ + 7) / 8 * 8),
+        copy_(backend, static_cast<size_t>(in_place_ ? 0 : rows_ * stride_)) {}
 
   // Queues the copy if there has to be one.
   Status prepare() {
     if (copy_.data() == nullptr) return out_of_scratch();
     if (in_place_) return {};
     return with_weight_type(source_.dtype, [&](auto type) {
-      using T = decltype(type);
-      return launch(round_rows_kernel<T>,
+      using Source = decltype(type);
+      return launch(convert_rows_kernel<Source, Target>,
                     {.blocks = blocks_for(rows_ * (stride_ / 8), 256), .threads = 256},
-                    backend_.stream(), static_cast<const T*>(source_.data), source_.stride, rows_,
-                    width_, copy_.data(), stride_);
+                    backend_.stream(), static_cast<const Source*>(source_.data), source_.stride,
+                    rows_, width_, copy_.data(), stride_);
     });
   }
 
   [[nodiscard]] TileFactor factor() const {
     return {.data = in_place_ ? source_.data : copy_.data(),
-            .dtype = DType::bf16,
+            .dtype = kType,
             .stride = stride_,
             .inner_contiguous = source_.inner_contiguous};
   }
@@ -72,8 +88,14 @@ class RoundedFactor {
   int64_t width_;
   bool in_place_;
   int64_t stride_;
-  Scratch<Bf16> copy_;
+  Scratch<Target> copy_;
 };
+
+// The first element of a second factor's columns from `column` on.
+const void* advanced(const TileFactor& b, int64_t column) {
+  const int64_t elements = b.inner_contiguous ? column * b.stride : column;
+  return static_cast<const char*>(b.data) + static_cast<size_t>(elements) * size_of(b.dtype);
+}
 
 TileProduct tiles_of(const Product& p) {
   return {.m = p.m,
@@ -98,29 +120,90 @@ TileProduct tiles_of(const Product& p) {
                   .bias_dtype = p.bias.dtype}};
 }
 
+// Queues the extra term of a product that the library then does the rest of, bias and all.
+Status extra_first(CudaBackend& backend, TileProduct& p) {
+  if (p.extra.k == 0) return {};
+  TileProduct first = p;
+  first.term = {};
+  p.extra = {};
+  p.out.bias = nullptr;
+  p.out.beta = 1;
+  return tile_product(backend, first);
+}
+
+// A product by cuBLASLt of factors of one type; what it does not do is done by `own`.
+template <class Own>
+Status multiply_by_library(CudaBackend& backend, const TileProduct& p, Own&& own) {
+  bool queued = false;
+  Status status = backend.cublaslt().multiply(backend, p, queued);
+  return !status.ok() || queued ? status : own(backend, p);
+}
+
 // The f32 kernel multiplies rounded factors where a card has no bf16 tensor cores.
 constexpr int kTensorBf16 = 80;
 
+Status multiply_bf16(CudaBackend& backend, const TileProduct& p) {
+  return backend.compute_capability() < kTensorBf16 ? tile_product(backend, p)
+                                                    : tensor_product(backend, p);
+}
+
 Status multiply_rounded(CudaBackend& backend, const TileProduct& p) {
-  RoundedFactor a(backend, p.term.a, p.term.a.inner_contiguous ? p.m : p.term.k,
-                  p.term.a.inner_contiguous ? p.term.k : p.m);
-  RoundedFactor b(backend, p.term.b, p.term.b.inner_contiguous ? p.n : p.term.k,
-                  p.term.b.inner_contiguous ? p.term.k : p.n);
+  ConvertedFactor<Bf16> a(backend, p.term.a, p.m, p.term.k);
+  ConvertedFactor<Bf16> b(backend, p.term.b, p.n, p.term.k);
   if (Status status = a.prepare(); !status.ok()) return status;
   if (Status status = b.prepare(); !status.ok()) return status;
   TileProduct rounded = p;
   rounded.term.a = a.factor();
   rounded.term.b = b.factor();
-  return backend.compute_capability() < kTensorBf16 ? tile_product(backend, rounded)
-                                                    : tensor_product(backend, rounded);
+  if (!backend.cublaslt().wants(p.m, p.n, p.term.k)) return multiply_bf16(backend, rounded);
+  if (Status status = extra_first(backend, rounded); !status.ok()) return status;
+  return multiply_by_library(backend, rounded, multiply_bf16);
+}
+
+// Most elements of the second factor that are held widened at once.
+constexpr int64_t kPanelElements = int64_t{1} << 24;
+
+// f32 products by cuBLASLt, a panel of columns of the result at a time. Panels are the same for
+// every dtype, so that 16-bit factors give the bits of factors cast beforehand.
+Status multiply_panels(CudaBackend& backend, TileProduct p) {
+  if (Status status = extra_first(backend, p); !status.ok()) return status;
+  ConvertedFactor<float> a(backend, p.term.a, p.m, p.term.k);
+  if (Status status = a.prepare(); !status.ok()) return status;
+  const int64_t width = std::max<int64_t>(64, kPanelElements / p.term.k / 64 * 64);
+  for (int64_t column = 0; column < p.n; column += width) {
+    TileProduct panel = p;
+    panel.n = std::min(width, p.n - column);
+    panel.term.b.data = advanced(p.term.b, column);
+    panel.out.c += column;
+    if (p.out.bias != nullptr) {
+      panel.out.bias = static_cast<const char*>(p.out.bias) +
+                       static_cast<size_t>(column) * size_of(p.out.bias_dtype);
+    }
+    ConvertedFactor<float> b(backend, panel.term.b, panel.n, p.term.k);
+    if (Status status = b.prepare(); !status.ok()) return status;
+    TileProduct widened = panel;
+    widened.term.a = a.factor();
+    widened.term.b = b.factor();
+    Status status = multiply_by_library(backend, widened, tile_product);
+    if (!status.ok()) return status;
+  }
+  return {};
+}
+
+bool is_plain(const TileProduct& p) {
+  const TileFactor& a = p.term.a;
+  const TileFactor& b = p.term.b;
+  return a.inner_list == nullptr && a.outer_list == nullptr && b.inner_list == nullptr &&
+         b.outer_list == nullptr && b.mask == nullptr && p.out.places == nullptr;
 }
 
 }  // namespace
 
 Status multiply(CudaBackend& backend, const TileProduct& p, Products products) {
   if (p.m == 0 || p.n == 0) return {};
-  return products == Products::bf16 && p.term.k > 0 ? multiply_rounded(backend, p)
-                                                    : tile_product(backend, p);
+  if (products == Products::bf16 && p.term.k > 0) return multiply_rounded(backend, p);
+  const bool library = is_plain(p) && backend.cublaslt().wants(p.m, p.n, p.term.k);
+  return library ? multiply_panels(backend, p) : tile_product(backend, p);
 }
 
 Status multiply(CudaBackend& backend, const Product& p) {

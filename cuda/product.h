@@ -34,7 +34,8 @@ struct Product {
 /// Queues the product. Same arguments on the same card give the same bits.
 Status multiply(CudaBackend& backend, const Product& product);
 
-/// The same for a product with an extra term; its other term has no lists, mask or dropout.
+/// The same for a product with an extra term; its other term has no dropout, and no lists or
+/// mask either when products are bf16. Where there is an extra term the other's factor is 1.
 Status multiply(CudaBackend& backend, const TileProduct& product, Products products);
 
 }  // namespace espalier::cuda

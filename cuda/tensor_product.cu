@@ -3,7 +3,7 @@
 // through three buffers of shared memory, two under way while the third is multiplied. A factor
 // lies in shared memory as it does in global memory, either way round, its 16-byte chunks permuted
 // within a row so that the eight rows of a matrix load fall into different banks. The extra
-// product, the low-rank path of an adapted layer, is added in f32 from shared memory at the end.
+// product, the low-rank path of an adapted layer, is summed in f32 before the first tile comes.
 #include <algorithm>
 
 #include "cuda/async_copy.h"
@@ -128,14 +128,14 @@ struct Places {
 template <class Shape>
 using Sums = float[Shape::kFragmentsDown][Shape::kFragmentsAcross][4];
 
+// The extra product, in sums that are 0. Leaves the shared memory free.
 template <class Shape>
-__device__ void add_extra(const TileProduct& p, int64_t row, int64_t column, float* shared,
+__device__ void sum_extra(const TileProduct& p, int64_t row, int64_t column, float* shared,
                           Sums<Shape>& sums) {
   const TileTerm& extra = p.extra;
   const Places<Shape> places;
   float* as = shared;
   float* bs = shared + kExtraDepth * Shape::kRows;
-  float terms[Shape::kFragmentsDown][Shape::kFragmentsAcross][4] = {};
   for (int64_t inner = 0; inner < extra.k; inner += kExtraDepth) {
     __syncthreads();
     for (int i = static_cast<int>(threadIdx.x); i < kExtraDepth * Shape::kRows;
@@ -163,28 +163,28 @@ __device__ void add_extra(const TileProduct& p, int64_t row, int64_t column, flo
         const float high = as[l * Shape::kRows + places.row + 16 * i + 8];
 #pragma unroll
         for (int j = 0; j < Shape::kFragmentsAcross; ++j) {
-          terms[i][j][0] = fmaf(low, y[j].x, terms[i][j][0]);
-          terms[i][j][1] = fmaf(low, y[j].y, terms[i][j][1]);
-          terms[i][j][2] = fmaf(high, y[j].x, terms[i][j][2]);
-          terms[i][j][3] = fmaf(high, y[j].y, terms[i][j][3]);
+          sums[i][j][0] = fmaf(low, y[j].x, sums[i][j][0]);
+          sums[i][j][1] = fmaf(low, y[j].y, sums[i][j][1]);
+          sums[i][j][2] = fmaf(high, y[j].x, sums[i][j][2]);
+          sums[i][j][3] = fmaf(high, y[j].y, sums[i][j][3]);
         }
       }
     }
   }
+  __syncthreads();
+  if (p.extra_dropout.keeps_all()) return;
 #pragma unroll
   for (int i = 0; i < Shape::kFragmentsDown; ++i) {
 #pragma unroll
     for (int j = 0; j < Shape::kFragmentsAcross; ++j) {
 #pragma unroll
       for (int half = 0; half < 2; ++half) {
-        float2 pair = make_float2(terms[i][j][2 * half], terms[i][j][2 * half + 1]);
-        if (!p.extra_dropout.keeps_all()) {
-          const int64_t r = row + places.row + 16 * i + 8 * half;
-          pair = p.extra_dropout.apply(
-              pair, static_cast<uint64_t>(r * p.n + column + places.column + 8 * j));
-        }
-        sums[i][j][2 * half] += pair.x;
-        sums[i][j][2 * half + 1] += pair.y;
+        const int64_t r = row + places.row + 16 * i + 8 * half;
+        const float2 pair =
+            p.extra_dropout.apply(make_float2(sums[i][j][2 * half], sums[i][j][2 * half + 1]),
+                                  static_cast<uint64_t>(r * p.n + column + places.column + 8 * j));
+        sums[i][j][2 * half] = pair.x;
+        sums[i][j][2 * half + 1] = pair.y;
       }
     }
   }
@@ -211,9 +211,11 @@ __global__ void __launch_bounds__(Shape::kThreads, 2) tensor_product_kernel(cons
     }
     end_copy_group();
   };
-  for (int stage = 0; stage < kStages - 1; ++stage) copy(begin + stage);
-
   Sums<Shape> sums = {};
+  if (p.extra.k > 0 && blockIdx.z == 0) {
+    sum_extra<Shape>(p, row, column, dynamic_shared<float>(), sums);
+  }
+  for (int stage = 0; stage < kStages - 1; ++stage) copy(begin + stage);
   const int warp = static_cast<int>(threadIdx.x) / 32;
   const int warp_row = warp / Shape::kWarpsAcross * 16 * Shape::kFragmentsDown;
   const int warp_column = warp % Shape::kWarpsAcross * 8 * Shape::kFragmentsAcross;
@@ -247,17 +249,15 @@ __global__ void __launch_bounds__(Shape::kThreads, 2) tensor_product_kernel(cons
       }
     }
   }
-  wait_copy_groups<0>();
+  if (p.extra.k == 0) {
 #pragma unroll
-  for (auto& sums_of_row : sums) {
+    for (auto& sums_of_row : sums) {
 #pragma unroll
-    for (auto& fragment : sums_of_row) {
+      for (auto& fragment : sums_of_row) {
 #pragma unroll
-      for (float& sum : fragment) sum *= p.term.factor;
+        for (float& sum : fragment) sum *= p.term.factor;
+      }
     }
-  }
-  if (p.extra.k > 0 && blockIdx.z == 0) {
-    add_extra<Shape>(p, row, column, dynamic_shared<float>(), sums);
   }
 
   const Places<Shape> places;

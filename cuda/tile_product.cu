@@ -32,6 +32,7 @@ struct Tile {
 };
 using Large = Tile<128, 128, 16, 8, 8>;
 using Medium = Tile<64, 64, 16, 4, 4>;
+using Low = Tile<16, 64, 32, 2, 4>;
 using Flat = Tile<8, 64, 32, 1, 4>;
 using Tall = Tile<128, 16, 16, 4, 4>;
 
@@ -251,7 +252,8 @@ __device__ void accumulate(const TileTerm& term, bool vectors_a, bool vectors_b,
           x[i + 2] = four.z;
           x[i + 3] = four.w;
         } else {
-          x[i] = *from;
+#pragma unroll
+          for (int e = 0; e < kFourRows; ++e) x[i + e] = from[e];
         }
       }
 #pragma unroll
@@ -327,9 +329,8 @@ __global__ void __launch_bounds__(Shape::kThreads, Shape::kThreads == 256 ? 2 : 
   const int32_t* list = nullptr;
   if constexpr (kFeature == Feature::mask) {
     if (p.list.tiles != nullptr) {
-      const int64_t group = column / kTileSparseOuter;
-      list = p.list.tiles + group * ((p.term.k + kTileSparseInner - 1) / kTileSparseInner);
-      const int64_t count = p.list.counts[group];
+      list = p.list.tiles + block.column * all_tiles;
+      const int64_t count = p.list.counts[block.column];
       end = count < end ? count : end;
     }
   }
@@ -418,19 +419,31 @@ Status run(CudaBackend& backend, const TileProduct& p) {
   return add_parts(backend, p, parts.data(), splits.count);
 }
 
+// Calls `body` with the shape of tiles for a result of `m` by `n`.
+template <class Body>
+auto with_shape(const CudaBackend& backend, int64_t m, int64_t n, Body&& body) {
+  if (m <= Flat::kRows) return body(Flat{});
+  if (m <= Low::kRows) return body(Low{});
+  if (n <= Tall::kColumns) return body(Tall{});
+  const int64_t large = ceil_div(m, Large::kRows) * ceil_div(n, Large::kColumns);
+  const bool fills = std::min(m, n) > Medium::kRows && large >= backend.multiprocessors();
+  return fills ? body(Large{}) : body(Medium{});
+}
+
 template <Feature kFeature>
 Status run_shape(CudaBackend& backend, const TileProduct& p) {
-  // A list of tiles speaks of whole columns of blocks of this shape.
-  static_assert(Medium::kColumns == kTileSparseOuter && Medium::kDepth == kTileSparseInner);
-  if (p.list.tiles != nullptr) return run<Medium, kFeature>(backend, p);
-  if (p.m <= 8) return run<Flat, kFeature>(backend, p);
-  if (p.n <= 16) return run<Tall, kFeature>(backend, p);
-  const int64_t large = ceil_div(p.m, Large::kRows) * ceil_div(p.n, Large::kColumns);
-  const bool fills = std::min(p.m, p.n) > Medium::kRows && large >= backend.multiprocessors();
-  return fills ? run<Large, kFeature>(backend, p) : run<Medium, kFeature>(backend, p);
+  return with_shape(backend, p.m, p.n,
+                    [&](auto shape) { return run<decltype(shape), kFeature>(backend, p); });
 }
 
 }  // namespace
+
+TileSize tile_size(const CudaBackend& backend, int64_t m, int64_t n) {
+  return with_shape(backend, m, n, [](auto shape) {
+    using Shape = decltype(shape);
+    return TileSize{Shape::kRows, Shape::kColumns, Shape::kDepth};
+  });
+}
 
 Splits split_sums(const CudaBackend& backend, const TileProduct& p, int64_t rows, int64_t columns,
                   int64_t depth) {

@@ -31,16 +31,12 @@ struct TileTerm {
   float factor = 1.0F;
 };
 
-/// Tiles of a sparse second factor: for each kTileSparseOuter of its columns, which
-/// kTileSparseInner of the inner indices hold anything.
+/// Tiles of a sparse second factor: for each group of its columns that a block multiplies, those of
+/// the inner indices that hold anything. Groups and tiles are of tile_size().
 struct TileList {
   const int32_t* tiles = nullptr;   ///< [groups of columns, inner tiles], increasing in each row
   const int32_t* counts = nullptr;  ///< [groups of columns] listed tiles
 };
-/// Columns of the second factor that a TileList speaks of together.
-constexpr int64_t kTileSparseOuter = 64;
-/// Inner indices of a tile in a TileList.
-constexpr int64_t kTileSparseInner = 16;
 
 /// Where results go: c[i, place(j)] = sum + beta c[i, place(j)] + bias[source(j)].
 struct TileOutput {
@@ -123,6 +119,16 @@ Splits split_sums(const CudaBackend& backend, const TileProduct& product, int64_
 /// Queues the sum of `count` parts [count, m, n] in order, and what follows it.
 Status add_parts(CudaBackend& backend, const TileProduct& product, const float* parts,
                  int64_t count);
+
+/// What a block multiplies.
+struct TileSize {
+  int64_t rows;     ///< of the result
+  int64_t columns;  ///< of the result
+  int64_t depth;    ///< inner indices at a time
+};
+
+/// The tiles in which tile_product() makes a result of `m` by `n`.
+TileSize tile_size(const CudaBackend& backend, int64_t m, int64_t n);
 
 /// Queues the product. How sums are split depends on m, n, k and the card alone, so that the bits
 /// do too.
