@@ -11,7 +11,6 @@ Status missing() { return {ErrorCode::unsupported, "this op has no CUDA kernel y
 Status CudaBackend::rms_norm(const RmsNormArguments& /*arguments*/) { return missing(); }
 Status CudaBackend::rope(const RopeArguments& /*arguments*/) { return missing(); }
 Status CudaBackend::attention(const AttentionArguments& /*arguments*/) { return missing(); }
-Status CudaBackend::cross_entropy(const CrossEntropyArguments& /*arguments*/) { return missing(); }
 Status CudaBackend::gram(const GramArguments& /*arguments*/) { return missing(); }
 Status CudaBackend::scale(const ScaleArguments& /*arguments*/) { return missing(); }
 Status CudaBackend::cast(const CastArguments& /*arguments*/) { return missing(); }
@@ -38,12 +37,6 @@ Status CudaBackend::attention_backward(const AttentionBackwardArguments& /*argum
 Status CudaBackend::dropout(const DropoutArguments& /*arguments*/) { return missing(); }
 Status CudaBackend::activation(const ActivationArguments& /*arguments*/) { return missing(); }
 Status CudaBackend::activation_backward(const ActivationBackwardArguments& /*arguments*/) {
-  return missing();
-}
-Status CudaBackend::cross_entropy_mean(const CrossEntropyMeanArguments& /*arguments*/) {
-  return missing();
-}
-Status CudaBackend::softmax_cross_entropy(const SoftmaxCrossEntropyArguments& /*arguments*/) {
   return missing();
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "test/binding/devices.h"
 #include "test/binding/finite_differences.h"
@@ -145,6 +146,62 @@ TEST_CASE("softmaxCrossEntropy and its gradient equal finite differences") {
       const auto plain = ops::softmax_cross_entropy(z, y, kIgnored, false);
       CHECK(download(plain.loss) == download(got.loss));
       CHECK_FALSE(plain.gradient);
+    }
+  }
+}
+
+TEST_CASE(
+    "softmaxCrossEntropy equals the formula for rows long and short, rising and with -infinity") {
+  const double infinity = std::numeric_limits<double>::infinity();
+  for (Device* device : devices()) {
+    for (const size_t classes : {5, 64, 1030, 1500, 4100}) {
+      std::vector<float> logits = random_values(4 * classes, 5, 3.0F);
+      for (size_t c = 0; c < classes; ++c) {
+        logits[classes + c] = static_cast<float>(c) * 0.01F;
+        if (c % 3 != 1) logits[2 * classes + c] = static_cast<float>(-infinity);
+      }
+      const std::vector<int32_t> labels{3, 1, 1, kIgnored};
+      std::vector<double> expected(4 * classes);
+      for (size_t row = 0; row < 3; ++row) {
+        const float* z = logits.data() + row * classes;
+        double total = 0;
+        for (size_t c = 0; c < classes; ++c) total += std::exp(static_cast<double>(z[c]));
+        for (size_t c = 0; c < classes; ++c) {
+          const double hot = static_cast<int32_t>(c) == labels[row] ? 1 : 0;
+          expected[row * classes + c] = (std::exp(static_cast<double>(z[c])) / total - hot) / 3;
+        }
+      }
+      const auto count = static_cast<int64_t>(classes);
+      const auto got =
+          ops::softmax_cross_entropy(upload(*device, logits, {4, count}),
+                                     upload(*device, labels, {4}, DType::i32), kIgnored, true);
+      const double loss = mean_loss(widened(logits), labels);
+      CHECK(download(got.loss)[0] == doctest::Approx(loss).epsilon(1e-6));
+      CHECK(normalised_error(download(*got.gradient), expected) < 1e-12);
+    }
+  }
+}
+
+TEST_CASE(
+    "softmaxCrossEntropy of a row with NaN or nothing but -infinity is NaN in that row only") {
+  for (Device* device : devices()) {
+    for (const size_t classes : {5, 2000}) {
+      for (const bool nothing : {false, true}) {
+        std::vector<float> logits(2 * classes, 1.0F);
+        logits[classes - 1] = std::nanf("");
+        if (nothing) {
+          std::fill_n(logits.begin(), classes, -std::numeric_limits<float>::infinity());
+        }
+        const auto got = ops::softmax_cross_entropy(
+            upload(*device, logits, {2, static_cast<int64_t>(classes)}),
+            upload(*device, std::vector<int32_t>{0, 1}, {2}, DType::i32), kIgnored, true);
+        CHECK(std::isnan(download(got.loss)[0]));
+        const auto gradient = download(*got.gradient);
+        for (size_t c = 0; c < classes; ++c) {
+          CHECK(std::isnan(gradient[c]));
+          CHECK(std::isfinite(gradient[classes + c]));
+        }
+      }
     }
   }
 }
