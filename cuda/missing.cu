@@ -15,20 +15,6 @@ Status CudaBackend::gram(const GramArguments& /*arguments*/) { return missing();
 Status CudaBackend::scale(const ScaleArguments& /*arguments*/) { return missing(); }
 Status CudaBackend::cast(const CastArguments& /*arguments*/) { return missing(); }
 Status CudaBackend::elementwise(const ElementwiseArguments& /*arguments*/) { return missing(); }
-Status CudaBackend::eigh(const EighArguments& /*arguments*/) { return missing(); }
-Status CudaBackend::svd(const SvdArguments& /*arguments*/) { return missing(); }
-Status CudaBackend::cholesky_solve(const CholeskySolveArguments& /*arguments*/) {
-  return missing();
-}
-Status CudaBackend::least_squares(const LeastSquaresArguments& /*arguments*/) { return missing(); }
-Status CudaBackend::ridge_update(const RidgeUpdateArguments& /*arguments*/) { return missing(); }
-Status CudaBackend::condition_number(const ConditionNumberArguments& /*arguments*/) {
-  return missing();
-}
-Status CudaBackend::leave_one_out(const LeaveOneOutArguments& /*arguments*/) { return missing(); }
-Status CudaBackend::leave_group_out(const LeaveGroupOutArguments& /*arguments*/) {
-  return missing();
-}
 Status CudaBackend::layer_norm(const LayerNormArguments& /*arguments*/) { return missing(); }
 Status CudaBackend::norm_backward(const NormBackwardArguments& /*arguments*/) { return missing(); }
 Status CudaBackend::attention_backward(const AttentionBackwardArguments& /*arguments*/) {
