@@ -1,5 +1,5 @@
 // Conversion between element types; see convert.h for the rounding.
-#include "binding/cpu/convert.h"
+#include "binding/core/convert.h"
 #include "binding/cpu/cpu_backend.h"
 #include "binding/cpu/widen.h"
 

@@ -1,6 +1,6 @@
 // y[r, c] = x[r, c] f[r], or f[c]: x f32, f64, bf16 or f16; f f32 or f64. The product is formed in
 // f64 when either is f64, otherwise in f32, and rounded to x's type.
-#include "binding/cpu/convert.h"
+#include "binding/core/convert.h"
 #include "binding/cpu/cpu_backend.h"
 
 namespace espalier::cpu {

@@ -1,8 +1,8 @@
-// Conversion of single values between the element types, rounded once.
+// Conversion of single values between the element types, rounded once. Everything is constexpr, so
+// that kernels of any backend can call it.
 #pragma once
 
 #include <bit>
-#include <cmath>
 #include <concepts>
 #include <cstdint>
 #include <limits>
@@ -10,7 +10,7 @@
 
 #include "binding/core/dtype.h"
 
-namespace espalier::cpu {
+namespace espalier {
 
 /// An element of a bf16 tensor.
 struct Bfloat16 {
@@ -45,17 +45,18 @@ auto with_element_type(DType dtype, Body&& body) {
 
 /// double to float, with the last bit set when anything was lost ("round to odd"): rounding the
 /// result again to 16 bits then gives what rounding the double at once would have given.
-inline float odd_float(double value) {
+constexpr float odd_float(double value) {
   const auto nearest = static_cast<float>(value);
-  if (static_cast<double>(nearest) == value || std::isnan(value)) return nearest;
+  const auto back = static_cast<double>(nearest);
+  if (back == value || value != value) return nearest;
   auto bits = std::bit_cast<uint32_t>(nearest);
-  if (std::abs(static_cast<double>(nearest)) > std::abs(value)) --bits;
+  if (value < 0 ? back < value : back > value) --bits;
   return std::bit_cast<float>(bits | 1U);
 }
 
 /// An integer as a double that rounds to 16-bit floats as the integer itself does: of large ones,
 /// low bits are folded into one that says whether any was set.
-inline double foldable_double(int64_t value) {
+constexpr double foldable_double(int64_t value) {
   const bool negative = value < 0;
   uint64_t magnitude = negative ? ~static_cast<uint64_t>(value) + 1 : static_cast<uint64_t>(value);
   if (magnitude >= uint64_t{1} << 40) {
@@ -67,7 +68,7 @@ inline double foldable_double(int64_t value) {
 
 /// To nearest even into floats; towards zero and saturated into integers, NaN to 0.
 template <class To, class From>
-To convert(From value) {
+constexpr To convert(From value) {
   if constexpr (std::is_same_v<To, From>) {
     return value;
   } else if constexpr (std::is_same_v<From, Bfloat16>) {
@@ -90,7 +91,9 @@ To convert(From value) {
   } else if constexpr (std::floating_point<To>) {
     return static_cast<To>(value);
   } else if constexpr (std::integral<From>) {
-    if (value < 0 && std::is_unsigned_v<To>) return 0;
+    if constexpr (std::is_unsigned_v<To> && std::is_signed_v<From>) {
+      if (value < 0) return 0;
+    }
     if (static_cast<int64_t>(value) > static_cast<int64_t>(std::numeric_limits<To>::max())) {
       return std::numeric_limits<To>::max();
     }
@@ -100,9 +103,10 @@ To convert(From value) {
     return static_cast<To>(value);
   } else {
     // The largest integer may round up to 2^n as a float; what reaches that saturates.
-    const auto limit = std::ldexp(From{1}, std::numeric_limits<To>::digits);
-    if (std::isnan(value)) return 0;
-    if (value >= limit) return std::numeric_limits<To>::max();
+    constexpr auto kHalf = uint64_t{1} << (std::numeric_limits<To>::digits - 1);
+    constexpr From kLimit = From{2} * static_cast<From>(kHalf);
+    if (value != value) return 0;
+    if (value >= kLimit) return std::numeric_limits<To>::max();
     if (value <= static_cast<From>(std::numeric_limits<To>::min())) {
       return std::numeric_limits<To>::min();
     }
@@ -110,4 +114,4 @@ To convert(From value) {
   }
 }
 
-}  // namespace espalier::cpu
+}  // namespace espalier
