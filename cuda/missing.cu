@@ -8,11 +8,8 @@ Status missing() { return {ErrorCode::unsupported, "this op has no CUDA kernel y
 
 }  // namespace
 
-Status CudaBackend::rms_norm(const RmsNormArguments& /*arguments*/) { return missing(); }
 Status CudaBackend::attention(const AttentionArguments& /*arguments*/) { return missing(); }
 Status CudaBackend::gram(const GramArguments& /*arguments*/) { return missing(); }
-Status CudaBackend::layer_norm(const LayerNormArguments& /*arguments*/) { return missing(); }
-Status CudaBackend::norm_backward(const NormBackwardArguments& /*arguments*/) { return missing(); }
 Status CudaBackend::attention_backward(const AttentionBackwardArguments& /*arguments*/) {
   return missing();
 }
