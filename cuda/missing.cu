@@ -8,7 +8,6 @@ Status missing() { return {ErrorCode::unsupported, "this op has no CUDA kernel y
 
 }  // namespace
 
-Status CudaBackend::attention(const AttentionArguments& /*arguments*/) { return missing(); }
 Status CudaBackend::gram(const GramArguments& /*arguments*/) { return missing(); }
 Status CudaBackend::attention_backward(const AttentionBackwardArguments& /*arguments*/) {
   return missing();
