@@ -7,6 +7,7 @@
 // The lists are followed while tiles are loaded, so that the work is that of the kept rows times
 // the kept columns. For a dense mask, a first kernel lists the tiles of W that hold anything; the
 // product loads only those and clears the masked weights on the way to shared memory.
+#include "cuda/cublaslt.h"
 #include "cuda/cuda_backend.h"
 #include "cuda/device.h"
 #include "cuda/indices.h"
@@ -73,6 +74,90 @@ __global__ void list_tiles_kernel(const uint8_t* found, int64_t tiles, int64_t g
   }
 }
 
+// Samples from which on copies are small beside the product.
+constexpr int64_t kManySamples = 256;
+
+// target[i, j] = source[place(i), place(j)], bit for bit.
+template <class Bits>
+__global__ void gather_kernel(const Bits* source, int64_t source_stride, const int32_t* rows,
+                              int64_t row_count, const int32_t* columns, int64_t column_count,
+                              Bits* target, int64_t target_stride) {
+  for (int64_t at = global_thread(); at < row_count * column_count; at += global_threads()) {
+    const int64_t row = at / column_count;
+    const int64_t column = at % column_count;
+    target[row * target_stride + column] =
+        source[place(rows, row) * source_stride + place(columns, column)];
+  }
+}
+
+// ranks[rows[i]] = i.
+__global__ void rank_kernel(const int32_t* rows, int64_t count, int32_t* ranks) {
+  for (int64_t i = global_thread(); i < count; i += global_threads()) {
+    ranks[rows[i]] = static_cast<int32_t>(i);
+  }
+}
+
+// y[:, n] = compact[:, ranks[n]], or 0 where the rank is negative.
+__global__ void spread_kernel(const float* compact, int64_t kept, const int32_t* ranks,
+                              int64_t samples, int64_t width, float* y) {
+  for (int64_t at = global_thread(); at < samples * width; at += global_threads()) {
+    const int32_t rank = ranks[at % width];
+    y[at] = rank < 0 ? 0.0F : compact[at / width * kept + rank];
+  }
+}
+
+// The kept rows and columns of a matrix, in its own type: the matrix itself where all are kept.
+class Gathered {
+ public:
+  Gathered(CudaBackend& backend, const void* data, DType dtype, int64_t stride, const int32_t* rows,
+           int64_t row_count, const int32_t* columns, int64_t column_count)
+      : backend_(backend),
+        source_(data),
+        dtype_(dtype),
+        source_stride_(stride),
+        rows_(rows),
+        row_count_(row_count),
+        columns_(columns),
+        column_count_(column_count),
+        in_place_(rows == nullptr && columns == nullptr),
+        stride_(in_place_ ? stride : (column_count + 7) / 8 * 8),
+        copy_(backend, in_place_ ? 0 : static_cast<size_t>(row_count * stride_) * size_of(dtype)) {}
+
+  // Queues the copy if there has to be one.
+  Status prepare() {
+    if (copy_.data() == nullptr) return out_of_scratch();
+    if (in_place_) return {};
+    return size_of(dtype_) == 4 ? copy<uint32_t>() : copy<uint16_t>();
+  }
+
+  [[nodiscard]] const void* data() const { return in_place_ ? source_ : copy_.data(); }
+  [[nodiscard]] Factor factor(bool transposed) const {
+    return {.data = data(), .dtype = dtype_, .stride = stride_, .transposed = transposed};
+  }
+
+ private:
+  template <class Bits>
+  Status copy() {
+    return launch(gather_kernel<Bits>,
+                  {.blocks = blocks_for(row_count_ * column_count_, 256), .threads = 256},
+                  backend_.stream(), static_cast<const Bits*>(source_), source_stride_, rows_,
+                  row_count_, columns_, column_count_, reinterpret_cast<Bits*>(copy_.data()),
+                  stride_);
+  }
+
+  CudaBackend& backend_;
+  const void* source_;
+  DType dtype_;
+  int64_t source_stride_;
+  const int32_t* rows_;
+  int64_t row_count_;
+  const int32_t* columns_;
+  int64_t column_count_;
+  bool in_place_;
+  int64_t stride_;
+  Scratch<unsigned char> copy_;
+};
+
 Status check_lists(CudaBackend& backend, const MaskedMatmulArguments& a) {
   if (a.rows.given()) {
     Status status = check_increasing(backend, "rows", a.rows, a.weight.shape[0]);
@@ -82,7 +167,48 @@ Status check_lists(CudaBackend& backend, const MaskedMatmulArguments& a) {
   return check_increasing(backend, "columns", a.columns, a.weight.shape[1]);
 }
 
-// The product on lists that have been found good; null where everything is kept.
+// The product of what is kept, copied together.
+Status multiply_gathered(CudaBackend& backend, const MaskedMatmulArguments& a, const int32_t* rows,
+                         int64_t row_count, const int32_t* columns, int64_t column_count) {
+  const int64_t samples = a.output.shape.rows();
+  const int64_t width = a.output.shape.columns();
+  const int64_t x_width = a.x.shape.columns();
+  const bool spreads = rows != nullptr && !a.compact;
+  Gathered x(backend, a.x.data, DType::f32, x_width, nullptr, samples,
+             x_width == column_count ? nullptr : columns, column_count);
+  Gathered w(backend, a.weight.data, a.weight.dtype, a.weight.shape[1], rows, row_count, columns,
+             column_count);
+  Gathered bias(backend, a.bias.data, a.bias.dtype, row_count, nullptr, 1,
+                a.bias.given() ? rows : nullptr, row_count);
+  const Scratch<float> compact(backend, static_cast<size_t>(spreads ? samples * row_count : 0));
+  const Scratch<int32_t> ranks(backend, static_cast<size_t>(spreads ? width : 0));
+  if (compact.data() == nullptr || ranks.data() == nullptr) return out_of_scratch();
+  for (Gathered* part : {&x, &w, &bias}) {
+    if (Status status = part->prepare(); !status.ok()) return status;
+  }
+  const Status product = multiply(
+      backend, {.m = samples,
+                .n = row_count,
+                .k = column_count,
+                .a = x.factor(false),
+                .b = w.factor(true),
+                .c = spreads ? compact.data() : a.output.as<float>(),
+                .c_stride = row_count,
+                .bias = {.data = bias.data(), .dtype = a.bias.dtype, .shape = {row_count}}});
+  if (!product.ok() || !spreads) return product;
+  const cudaError_t error = cudaMemsetAsync(
+      ranks.data(), 0xff, static_cast<size_t>(width) * sizeof(int32_t), backend.stream());
+  if (error != cudaSuccess) return status_of(error, "clear");
+  const Status ranked = launch(rank_kernel, {.blocks = blocks_for(row_count, 256), .threads = 256},
+                               backend.stream(), rows, row_count, ranks.data());
+  if (!ranked.ok()) return ranked;
+  return launch(spread_kernel, {.blocks = blocks_for(samples * width, 256), .threads = 256},
+                backend.stream(), static_cast<const float*>(compact.data()), row_count,
+                static_cast<const int32_t*>(ranks.data()), samples, width, a.output.as<float>());
+}
+
+// The product on lists that have been found good; null where everything is kept. Leaves what is not
+// kept as it is.
 Status multiply_kept(CudaBackend& backend, const MaskedMatmulArguments& a, const int32_t* rows,
                      int64_t row_count, const int32_t* columns, int64_t column_count) {
   const int64_t x_width = a.x.shape.columns();
@@ -117,15 +243,16 @@ Status multiply_kept(CudaBackend& backend, const MaskedMatmulArguments& a, const
   if (found.data() == nullptr || tiles.data() == nullptr || counts.data() == nullptr) {
     return out_of_scratch();
   }
-  Status status = launch(find_tiles_kernel,
-                         {.blocks = blocks_for(groups * depth, kWarps), .threads = 32 * kWarps},
-                         backend.stream(), a.mask.as<uint8_t>(), a.weight.shape[1], rows, row_count,
-                         columns, column_count, size, groups, found.data());
-  if (!status.ok()) return status;
-  status = launch(list_tiles_kernel, {.blocks = blocks_for(groups, kWarps), .threads = 32 * kWarps},
-                  backend.stream(), static_cast<const uint8_t*>(found.data()), depth, groups,
-                  tiles.data(), counts.data());
-  if (!status.ok()) return status;
+  const Status searched = launch(
+      find_tiles_kernel, {.blocks = blocks_for(groups * depth, kWarps), .threads = 32 * kWarps},
+      backend.stream(), a.mask.as<uint8_t>(), a.weight.shape[1], rows, row_count, columns,
+      column_count, size, groups, found.data());
+  if (!searched.ok()) return searched;
+  const Status listed =
+      launch(list_tiles_kernel, {.blocks = blocks_for(groups, kWarps), .threads = 32 * kWarps},
+             backend.stream(), static_cast<const uint8_t*>(found.data()), depth, groups,
+             tiles.data(), counts.data());
+  if (!listed.ok()) return listed;
   product.list = {tiles.data(), counts.data()};
   return multiply(backend, product, Products::f32);
 }
@@ -142,11 +269,18 @@ Status CudaBackend::masked_matmul(const MaskedMatmulArguments& a) {
   int64_t columns = a.columns.given() ? a.columns.shape.elements() : k;
   // No column is kept: an empty list has no address and looks like one that was not given.
   if (a.x.shape.columns() == 0) columns = 0;
+  const int32_t* row_list = rows < n ? a.rows.as<int32_t>() : nullptr;
+  const int32_t* column_list = columns < k ? a.columns.as<int32_t>() : nullptr;
+  const int64_t samples = a.output.shape.rows();
+  const bool listed = row_list != nullptr || column_list != nullptr;
+  if (listed && !a.mask.given() && samples >= kManySamples &&
+      cublaslt().wants(samples, rows, columns)) {
+    return multiply_gathered(*this, a, row_list, rows, column_list, columns);
+  }
   if (rows < n && !a.compact) {
     if (Status status = clear(a.output); !status.ok()) return status;
   }
-  return multiply_kept(*this, a, rows < n ? a.rows.as<int32_t>() : nullptr, rows,
-                       columns < k ? a.columns.as<int32_t>() : nullptr, columns);
+  return multiply_kept(*this, a, row_list, rows, column_list, columns);
 }
 
 }  // namespace espalier::cuda

@@ -8,6 +8,7 @@
 
 #include "binding/ops/linear.h"
 #include "binding/ops/lora_linear.h"
+#include "binding/ops/masked_matmul.h"
 #include "test/binding/devices.h"
 
 namespace espalier::test {
@@ -112,6 +113,31 @@ TEST_CASE("cuBLASLt gets factors rounded to bf16 once, whatever their strides") 
                                std::nullopt, Products::bf16));
       CHECK(products_made() == before + 1);
       CHECK(normalised_error(got, expected) < 1e-11);
+    }
+  }
+}
+
+TEST_CASE("cuBLASLt multiplies what masks keep of many samples") {
+  const int64_t m = 260;
+  const std::vector<int32_t> kept_rows{0, 2, 3, 5, 7, 8, 9, 11, 13, 17, 19, 20, 22, 23, 24, 26, 28};
+  const std::vector<int32_t> kept_columns{1,  2,  3,  5,  6,  8,  9,  10, 14,
+                                          15, 16, 17, 18, 20, 21, 23, 25, 26};
+  for (const DType dtype : {DType::f32, DType::f16}) {
+    for (int bits = 1; bits < 8; ++bits) {
+      CAPTURE(bits);
+      const auto run = [&](Device& on) {
+        const Tensor x = upload(on, random_values(260 * 27, 1), {m, 27});
+        const Tensor w = upload_as(on, random_values(29 * 27, 2), {29, 27}, dtype);
+        const Tensor bias = upload_as(on, random_values(29, 3), {29}, dtype);
+        ops::Masks masks{.rows = {}, .columns = {}, .mask = {}, .compact = (bits & 4) != 0};
+        if ((bits & 1) != 0) masks.rows = upload(on, kept_rows, {17}, DType::i32);
+        if ((bits & 2) != 0) masks.columns = upload(on, kept_columns, {18}, DType::i32);
+        return download(ops::masked_matmul(x, w, bias, masks));
+      };
+      const int64_t before = products_made();
+      const auto got = run(device_with_library());
+      CHECK(products_made() == before + 1);
+      CHECK(normalised_error(got, widened(run(cpu::cpu_device()))) < 1e-11);
     }
   }
 }
