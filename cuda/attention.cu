@@ -106,7 +106,7 @@ __global__ void __launch_bounds__(Tile::kThreads)
 #pragma unroll
       for (int i = 0; i < kLaneRows; ++i) {
         const bool seen = all_seen || (key >= range[i].first && key < range[i].end);
-        score[i][j] = seen && !masked ? score[i][j] * factor : kLowest;
+        score[i][j] = seen && !masked ? binary_score(score[i][j], factor) : kLowest;
       }
     }
 #pragma unroll

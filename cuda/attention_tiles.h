@@ -178,6 +178,12 @@ __device__ inline void score_tile(const Place<kRows>& place, const float* a, con
   }
 }
 
+/// The score of a product q·k as a power of two; rounded before anything is taken from it, so that
+/// the gradient gets the very scores that the sum of their exponentials was made of.
+__device__ inline float binary_score(float product, float factor) {
+  return __fmul_rn(product, factor);
+}
+
 /// A lane's share of kRows lines of kColumns sums: every eighth group of neighbouring columns.
 template <int kRows, int kColumns>
 struct Sums {

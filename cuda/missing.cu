@@ -9,8 +9,5 @@ Status missing() { return {ErrorCode::unsupported, "this op has no CUDA kernel y
 }  // namespace
 
 Status CudaBackend::gram(const GramArguments& /*arguments*/) { return missing(); }
-Status CudaBackend::attention_backward(const AttentionBackwardArguments& /*arguments*/) {
-  return missing();
-}
 
 }  // namespace espalier::cuda

@@ -1,0 +1,262 @@
+// Gradients of softmax attention, one tile of queries against one tile of keys at a time. With
+// scores s_ij = scale q_i·k_j, L_i = log Σ_j e^s_ij kept from the forward pass and the output's
+// gradient do:
+//   p_ij = e^(s_ij - L_i),  δ_i = do_i·o_i = Σ_j p_ij do_i·v_j,  ds_ij = p_ij (do_i·v_j - δ_i),
+//   dv_j = Σ_i p_ij do_i,   dq_i = scale Σ_j ds_ij k_j,   dk_j = scale Σ_i ds_ij q_i.
+// Everything is f32; scores and L carry a factor log2(e). Source: Dao et al. 2022 (FlashAttention).
+// q, o, do, dq: [B, T, H, D]; k, v, dk, dv: [B, S, Hkv, D]; L: [B, T, H].
+//
+// Three kernels: δ, then one block for each tile of queries for dq, and one for each tile of keys
+// for dk and dv. The last two are one kernel seen from two sides: a fixed pair of tiles, (q, do) or
+// (k, v), stays in shared memory while the other pair passes by, and the sums stay in registers.
+// Probabilities are made twice that way, but no result is added to by several blocks: the bits are
+// the same every time. Of the passing pair, what is needed last is fetched last: v or do arrives
+// while sums are added up, k or q while do·v is computed.
+#include "cuda/attention_tiles.h"
+#include "cuda/scratch.h"
+
+namespace espalier::cuda {
+namespace {
+
+/// How a block shares its work, by head size.
+template <int kHeadSize, bool kSmall>
+struct BackwardTile {
+  static constexpr int kColumns = kHeadSize;
+  static constexpr int kLaneRows = kColumns > 128 ? 2 : 4;
+  static constexpr int kRows = (kColumns > 128 ? 32 : 64) / (kSmall ? 2 : 1);  // fixed lines
+  static constexpr int kLines = kColumns > 128 ? 8 : kColumns > 96 ? 16 : 32;  // passing lines
+  static constexpr int kThreads = kRows / kLaneRows * kLanes;
+  // Two fixed and two passing tiles, ds and p, and what is known of queries.
+  static constexpr size_t kBytes =
+      sizeof(float) * (2 * (kRows + kLines) * line_stride(kColumns) +
+                       2 * kLines * line_stride(kRows) + 4 * (kRows > kLines ? kRows : kLines));
+};
+
+/// What the probabilities of a query need.
+struct alignas(16) Query {
+  float base;      ///< L log2(e); infinity where no key is seen
+  float delta;     ///< δ
+  KeyRange range;  ///< keys that it sees
+};
+
+/// The arrays of a call.
+struct BackwardArrays {
+  const float *q, *k, *v, *gradient, *log_sum_exp, *delta;
+  float *dq, *dk, *dv;
+};
+
+/// delta[r] = Σ_c gradient[r, c] output[r, c], a warp to a row.
+__global__ void delta_kernel(const float* gradient, const float* output, float* delta, int64_t rows,
+                             int64_t columns) {
+  const int64_t warps = global_threads() / 32;
+  for (int64_t row = global_thread() / 32; row < rows; row += warps) {
+    float sum = 0;
+    for (int64_t c = threadIdx.x % 32; c < columns; c += 32) {
+      sum = fmaf(gradient[row * columns + c], output[row * columns + c], sum);
+    }
+    sum = warp_sum(sum);
+    if (threadIdx.x % 32 == 0) delta[row] = sum;
+  }
+}
+
+/// Lines [first, end) of the passing side that a fixed tile of lines [row0, last] meets.
+struct Passing {
+  int64_t first, end;
+};
+
+template <bool kByKey>
+__device__ inline Passing passing_lines(const AttentionProblem& p, KeyRange real, int64_t row0,
+                                        int64_t last) {
+  if constexpr (!kByKey) {
+    return {p.visible_keys(real, row0).first, p.visible_keys(real, last).end};
+  } else {
+    // Query t sees key j when t + S - T >= j, if causal, and t + S - T < j + window, if there is
+    // one.
+    const int64_t low = row0 > real.first ? row0 : real.first;
+    const int64_t high = last < real.end - 1 ? last : real.end - 1;
+    if (low > high) return {0, 0};
+    const int64_t shift = p.keys - p.queries;
+    const int64_t first = p.causal && low > shift ? low - shift : 0;
+    const bool bounded = p.window > 0 && p.window < p.queries + p.keys;
+    const int64_t behind = bounded ? high - shift + p.window : p.queries;
+    return {first * p.group, (behind < p.queries ? behind : p.queries) * p.group};
+  }
+}
+
+/// dq of a tile of queries, or dk and dv of a tile of keys.
+template <bool kByKey, class Tile>
+__global__ void __launch_bounds__(Tile::kThreads)
+    gradient_kernel(AttentionProblem p, BackwardArrays arrays, float scale) {
+  constexpr int kStride = line_stride(Tile::kColumns);
+  constexpr int kLaneRows = Tile::kLaneRows;
+  constexpr int kLaneLines = Tile::kLines / kLanes;
+  const float factor = scale * kLog2E;
+  constexpr int kQueries = kByKey ? Tile::kLines : Tile::kRows;
+  auto* fixed_first = dynamic_shared<float>();                // q or k
+  float* fixed_second = fixed_first + Tile::kRows * kStride;  // do or v
+  float* first_tile = fixed_second + Tile::kRows * kStride;   // k or q
+  float* second_tile = first_tile + Tile::kLines * kStride;   // v or do
+  float* slopes = second_tile + Tile::kLines * kStride;
+  float* weights = slopes + Tile::kLines * line_stride(Tile::kRows);
+  auto* queries = reinterpret_cast<Query*>(weights + Tile::kLines * line_stride(Tile::kRows));
+
+  // Tiles that meet most go first: the last queries and the first keys of a causal problem.
+  const int64_t item = blockIdx.x % p.items();
+  const int64_t rank = blockIdx.x / p.items();
+  const int64_t tile = kByKey ? rank : gridDim.x / p.items() - 1 - rank;
+  const int64_t lines = kByKey ? p.keys : p.rows;
+  const int64_t row0 = tile * Tile::kRows;
+  const int64_t last = row0 + Tile::kRows < lines ? row0 + Tile::kRows - 1 : lines - 1;
+  const KeyRange real = p.real_keys(item);
+  const Passing passing = passing_lines<kByKey>(p, real, row0, last);
+
+  const auto line_of = [&](bool keys, const float* source, int64_t line, int64_t end) {
+    if (line >= end) return static_cast<const float*>(nullptr);
+    if (!keys) return source + p.row_offset(item, line);
+    return p.is_real(item, line) ? source + p.key_offset(item, line) : nullptr;
+  };
+  const auto copy_fixed = [&](const float* source, float* target) {
+    copy_lines<Tile::kRows, Tile::kColumns, Tile::kThreads>(
+        p, target, [&](int line) { return line_of(kByKey, source, row0 + line, last + 1); });
+  };
+  const auto copy_passing = [&](const float* source, int64_t start, float* target) {
+    copy_lines<Tile::kLines, Tile::kColumns, Tile::kThreads>(
+        p, target, [&](int line) { return line_of(!kByKey, source, start + line, passing.end); });
+    end_copy_group();
+  };
+  const auto describe_queries = [&](int64_t start, int64_t end) {
+    for (int i = static_cast<int>(threadIdx.x); i < kQueries; i += Tile::kThreads) {
+      // Queries that do not exist see nothing.
+      Query query{INFINITY, 0, {0, 0}};
+      if (start + i < end) {
+        const int64_t at = p.row_offset(item, start + i) / p.columns;
+        const float sum = arrays.log_sum_exp[at];
+        query = {sum == -INFINITY ? INFINITY : sum, arrays.delta[at],
+                 p.visible_keys(real, start + i)};
+      }
+      queries[i] = query;
+    }
+  };
+
+  const float* passing_first = kByKey ? arrays.q : arrays.k;
+  const float* passing_second = kByKey ? arrays.gradient : arrays.v;
+  const Place<kLaneRows> place;
+  Sums<kLaneRows, Tile::kColumns> along;                   // dq or dk, without scale
+  Sums<kByKey ? kLaneRows : 1, Tile::kColumns> of_values;  // dv; unused by queries
+  if (passing.first < passing.end) {
+    copy_fixed(kByKey ? arrays.k : arrays.q, fixed_first);
+    copy_fixed(kByKey ? arrays.v : arrays.gradient, fixed_second);
+    copy_passing(passing_second, passing.first, second_tile);
+    copy_passing(passing_first, passing.first, first_tile);
+    if constexpr (!kByKey) describe_queries(row0, last + 1);
+  }
+  for (int64_t start = passing.first; start < passing.end; start += Tile::kLines) {
+    if constexpr (kByKey) describe_queries(start, passing.end);
+    wait_copy_groups<1>();
+    __syncthreads();
+    float slope[kLaneRows][kLaneLines];
+    score_tile<kLaneRows, kLaneLines, Tile::kColumns>(place, fixed_second, second_tile, slope);
+    wait_copy_groups<0>();
+    __syncthreads();
+    float weight[kLaneRows][kLaneLines];
+    score_tile<kLaneRows, kLaneLines, Tile::kColumns>(place, fixed_first, first_tile, weight);
+
+#pragma unroll
+    for (int i = 0; i < kLaneRows; ++i) {
+#pragma unroll
+      for (int j = 0; j < kLaneLines; ++j) {
+        const int64_t row = row0 + place.row + i;
+        const int line = place.x + j * kLanes;
+        const Query query = queries[kByKey ? line : place.row + i];
+        const int64_t key = kByKey ? row : start + line;
+        const bool seen = key >= query.range.first && key < query.range.end && p.is_real(item, key);
+        weight[i][j] = seen ? exp2f(binary_score(weight[i][j], factor) - query.base) : 0.0F;
+        slope[i][j] = seen ? weight[i][j] * (slope[i][j] - query.delta) : 0.0F;
+      }
+    }
+    store_weights<Tile::kRows>(place, slope, slopes);
+    if constexpr (kByKey) {
+      store_weights<Tile::kRows>(place, weight, weights);
+      __syncwarp();
+      of_values.template add<false, Tile::kLines, Tile::kRows>(place, weights, second_tile);
+    }
+    const int64_t next = start + Tile::kLines;
+    __syncthreads();
+    if (next < passing.end) copy_passing(passing_second, next, second_tile);
+    along.template add<false, Tile::kLines, Tile::kRows>(place, slopes, first_tile);
+    __syncthreads();
+    if (next < passing.end) copy_passing(passing_first, next, first_tile);
+  }
+
+#pragma unroll
+  for (int i = 0; i < kLaneRows; ++i) {
+    const int64_t row = row0 + place.row + i;
+    if (row > last) continue;
+    if constexpr (kByKey) {
+      const int64_t offset = p.key_offset(item, row);
+      along.store(p, place.x, i, scale, arrays.dk + offset);
+      of_values.store(p, place.x, i, 1.0F, arrays.dv + offset);
+    } else {
+      along.store(p, place.x, i, scale, arrays.dq + p.row_offset(item, row));
+    }
+  }
+}
+
+template <bool kByKey, class Tile>
+Status launch_gradient(const CudaBackend& backend, const AttentionProblem& p,
+                       const BackwardArrays& arrays, float scale) {
+  const int64_t lines = kByKey ? p.keys : p.rows;
+  const int64_t tiles = (lines + Tile::kRows - 1) / Tile::kRows;
+  return launch(gradient_kernel<kByKey, Tile>,
+                {.blocks = {static_cast<unsigned>(tiles * p.items())},
+                 .threads = Tile::kThreads,
+                 .shared_bytes = Tile::kBytes},
+                backend.stream(), p, arrays, scale);
+}
+
+bool in_packs_of(int64_t columns, const BackwardArrays& a) {
+  const auto packs = [columns](const auto* data) { return in_packs<4>(columns, data); };
+  return packs(a.q) && packs(a.k) && packs(a.v) && packs(a.gradient) && packs(a.dq) &&
+         packs(a.dk) && packs(a.dv);
+}
+
+}  // namespace
+
+Status CudaBackend::attention_backward(const AttentionBackwardArguments& a) {
+  if (a.q.shape.elements() == 0) {
+    Status status = clear(a.k_gradient);
+    return status.ok() ? clear(a.v_gradient) : status;
+  }
+  AttentionProblem p(a);
+  const int64_t rows = p.batches * p.queries * p.heads;
+  const Scratch<float> delta(*this, static_cast<size_t>(rows));
+  const Scratch<KeyRange> real(*this, static_cast<size_t>(p.batches));
+  if (delta.data() == nullptr || real.data() == nullptr) return out_of_scratch();
+  const BackwardArrays arrays{.q = a.q.as<float>(),
+                              .k = a.k.as<float>(),
+                              .v = a.v.as<float>(),
+                              .gradient = a.gradient.as<float>(),
+                              .log_sum_exp = a.log_sum_exp.as<float>(),
+                              .delta = delta.data(),
+                              .dq = a.q_gradient.as<float>(),
+                              .dk = a.k_gradient.as<float>(),
+                              .dv = a.v_gradient.as<float>()};
+  p.packs = in_packs_of(p.columns, arrays);
+  if (Status status = find_real_keys(*this, p, real.data()); !status.ok()) return status;
+  constexpr int64_t kThreads = 256;
+  if (Status status =
+          launch(delta_kernel, {.blocks = blocks_for(32 * rows, kThreads), .threads = kThreads},
+                 stream_, arrays.gradient, a.output.as<float>(), delta.data(), rows, p.columns);
+      !status.ok()) {
+    return status;
+  }
+  return with_head_size("attention", p.columns, [&](auto columns) {
+    return with_tile<BackwardTile, columns()>(compute_capability_, [&](auto tile) {
+      using Tile = decltype(tile);
+      Status status = launch_gradient<false, Tile>(*this, p, arrays, a.scale);
+      return status.ok() ? launch_gradient<true, Tile>(*this, p, arrays, a.scale) : status;
+    });
+  });
+}
+
+}  // namespace espalier::cuda
