@@ -37,10 +37,11 @@ export function mergeFeatures(
   sources: readonly (Tensor | HostFeatures)[],
   { permutation, dtype = 'f32', scales = sources.map(() => 1) }: MergeFeaturesOptions = {},
 ): Tensor {
+  const { device = 'cpu' } = sources.find((source) => source instanceof Tensor) ?? {};
   const tensors = sources.map((source) => {
     if (source instanceof Tensor) return source;
     const { data, shape, dtype: stored } = source;
-    return Tensor.from(data, shape, stored === undefined ? {} : { dtype: stored });
+    return Tensor.from(data, shape, { device, ...(stored === undefined ? {} : { dtype: stored }) });
   });
   const sizes = tensors.map(({ shape }) => shape[0] ?? 0);
   const limit = sizes.reduce((sum, size) => sum + size, 0);
