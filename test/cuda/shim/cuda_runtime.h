@@ -180,6 +180,8 @@ inline float sinpif(float value) {
 
 // --- The runtime
 // ---------------------------------------------------------------------------------
+#define CUDART_VERSION 13000
+
 enum cudaError_t {
   cudaSuccess = 0,
   cudaErrorInvalidValue = 1,
