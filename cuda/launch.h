@@ -71,4 +71,12 @@ inline dim3 blocks_for(int64_t count, int64_t threads, int64_t limit = int64_t{1
   return {static_cast<unsigned>(blocks < limit ? blocks : limit)};
 }
 
+/// Blocks of `threads` along the columns of a matrix, one or more for each row: for kernels that
+/// stride both ways, along x over columns and along y over rows.
+inline dim3 blocks_for_matrix(int64_t rows, int64_t columns, int64_t threads) {
+  constexpr int64_t kMostRows = 65535;
+  return {blocks_for(columns, threads).x,
+          static_cast<unsigned>(rows < kMostRows ? rows : kMostRows)};
+}
+
 }  // namespace espalier::cuda

@@ -82,11 +82,11 @@ template <class Bits>
 __global__ void gather_kernel(const Bits* source, int64_t source_stride, const int32_t* rows,
                               int64_t row_count, const int32_t* columns, int64_t column_count,
                               Bits* target, int64_t target_stride) {
-  for (int64_t at = global_thread(); at < row_count * column_count; at += global_threads()) {
-    const int64_t row = at / column_count;
-    const int64_t column = at % column_count;
-    target[row * target_stride + column] =
-        source[place(rows, row) * source_stride + place(columns, column)];
+  for (int64_t i = blockIdx.y; i < row_count; i += gridDim.y) {
+    const Bits* from = source + place(rows, i) * source_stride;
+    for (int64_t j = global_thread(); j < column_count; j += global_threads()) {
+      target[i * target_stride + j] = from[place(columns, j)];
+    }
   }
 }
 
@@ -100,9 +100,10 @@ __global__ void rank_kernel(const int32_t* rows, int64_t count, int32_t* ranks) 
 // y[:, n] = compact[:, ranks[n]], or 0 where the rank is negative.
 __global__ void spread_kernel(const float* compact, int64_t kept, const int32_t* ranks,
                               int64_t samples, int64_t width, float* y) {
-  for (int64_t at = global_thread(); at < samples * width; at += global_threads()) {
-    const int32_t rank = ranks[at % width];
-    y[at] = rank < 0 ? 0.0F : compact[at / width * kept + rank];
+  for (int64_t i = blockIdx.y; i < samples; i += gridDim.y) {
+    for (int64_t j = global_thread(); j < width; j += global_threads()) {
+      y[i * width + j] = ranks[j] < 0 ? 0.0F : compact[i * kept + ranks[j]];
+    }
   }
 }
 
@@ -139,7 +140,7 @@ class Gathered {
   template <class Bits>
   Status copy() {
     return launch(gather_kernel<Bits>,
-                  {.blocks = blocks_for(row_count_ * column_count_, 256), .threads = 256},
+                  {.blocks = blocks_for_matrix(row_count_, column_count_, 256), .threads = 256},
                   backend_.stream(), static_cast<const Bits*>(source_), source_stride_, rows_,
                   row_count_, columns_, column_count_, reinterpret_cast<Bits*>(copy_.data()),
                   stride_);
@@ -202,7 +203,7 @@ Status multiply_gathered(CudaBackend& backend, const MaskedMatmulArguments& a, c
   const Status ranked = launch(rank_kernel, {.blocks = blocks_for(row_count, 256), .threads = 256},
                                backend.stream(), rows, row_count, ranks.data());
   if (!ranked.ok()) return ranked;
-  return launch(spread_kernel, {.blocks = blocks_for(samples * width, 256), .threads = 256},
+  return launch(spread_kernel, {.blocks = blocks_for_matrix(samples, width, 256), .threads = 256},
                 backend.stream(), static_cast<const float*>(compact.data()), row_count,
                 static_cast<const int32_t*>(ranks.data()), samples, width, a.output.as<float>());
 }

@@ -17,27 +17,40 @@ namespace espalier::cuda {
 namespace {
 
 // target[i, :] = source[i, :] in another type, for `rows` rows of `width` elements; eight elements
-// a thread. Rows of the target begin at multiples of 16 bytes.
+// a thread. Rows of the target begin at multiples of 16 bytes; with `aligned` those of the source
+// too.
 template <class Source, class Target>
 __global__ void convert_rows_kernel(const Source* source, int64_t source_stride, int64_t rows,
-                                    int64_t width, Target* target, int64_t target_stride) {
-  constexpr int kVector = sizeof(uint4) / sizeof(Target);
-  const int64_t eights = (width + 7) / 8;
-  for (int64_t at = global_thread(); at < rows * eights; at += global_threads()) {
-    const int64_t row = at / eights;
-    const int64_t column = at % eights * 8;
-    const Source* from = source + row * source_stride + column;
-    alignas(16) Target values[8] = {};
+                                    int64_t width, bool aligned, Target* target,
+                                    int64_t target_stride) {
+  constexpr int kRead = sizeof(uint4) / sizeof(Source);
+  constexpr int kWritten = sizeof(uint4) / sizeof(Target);
+  for (int64_t row = blockIdx.y; row < rows; row += gridDim.y) {
+    for (int64_t column = 8 * global_thread(); column < width; column += 8 * global_threads()) {
+      const Source* from = source + row * source_stride + column;
+      Source stored[8] = {};
+      if (aligned && column + 8 <= width) {
 #pragma unroll
-    for (int e = 0; e < 8; ++e) {
-      if (column + e < width) values[e] = from_float<Target>(to_float(from[e]));
-    }
-    Target* to = target + row * target_stride + column;
+        for (int e = 0; e < 8; e += kRead) {
+          const uint4 vector = *reinterpret_cast<const uint4*>(from + e);
+          std::memcpy(stored + e, &vector, sizeof(vector));
+        }
+      } else {
 #pragma unroll
-    for (int e = 0; e < 8; e += kVector) {
-      uint4 vector;
-      std::memcpy(&vector, values + e, sizeof(vector));
-      *reinterpret_cast<uint4*>(to + e) = vector;
+        for (int e = 0; e < 8; ++e) {
+          if (column + e < width) stored[e] = from[e];
+        }
+      }
+      Target values[8];
+#pragma unroll
+      for (int e = 0; e < 8; ++e) values[e] = from_float<Target>(to_float(stored[e]));
+      Target* to = target + row * target_stride + column;
+#pragma unroll
+      for (int e = 0; e < 8; e += kWritten) {
+        uint4 vector;
+        std::memcpy(&vector, values + e, sizeof(vector));
+        *reinterpret_cast<uint4*>(to + e) = vector;
+      }
     }
   }
 }
@@ -67,10 +80,12 @@ class ConvertedFactor {
     if (in_place_) return {};
     return with_weight_type(source_.dtype, [&](auto type) {
       using Source = decltype(type);
+      const bool aligned = source_.stride % (16 / sizeof(Source)) == 0 &&
+                           reinterpret_cast<uintptr_t>(source_.data) % 16 == 0;
       return launch(convert_rows_kernel<Source, Target>,
-                    {.blocks = blocks_for(rows_ * (stride_ / 8), 256), .threads = 256},
+                    {.blocks = blocks_for_matrix(rows_, stride_ / 8, 128), .threads = 128},
                     backend_.stream(), static_cast<const Source*>(source_.data), source_.stride,
-                    rows_, width_, copy_.data(), stride_);
+                    rows_, width_, aligned, copy_.data(), stride_);
     });
   }
 

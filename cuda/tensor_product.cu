@@ -202,28 +202,32 @@ __global__ void __launch_bounds__(Shape::kThreads, 2) tensor_product_kernel(cons
   const int64_t all = (p.term.k + kDepth - 1) / kDepth;
   const int64_t begin = blockIdx.z * work.split_depth;
   const int64_t end = begin + work.split_depth < all ? begin + work.split_depth : all;
-  const auto copy = [&](int64_t tile) {
+  const auto copy = [&](int64_t tile, int stage) {
     if (tile < end) {
-      Bf16* stage = shared + (tile - begin) % kStages * Shape::kStage;
-      A::template copy<Shape::kThreads>(stage, p.term.a, row, p.m, tile * kDepth, p.term.k);
-      B::template copy<Shape::kThreads>(stage + kDepth * Shape::kRows, p.term.b, column, p.n,
+      Bf16* to = shared + stage * Shape::kStage;
+      A::template copy<Shape::kThreads>(to, p.term.a, row, p.m, tile * kDepth, p.term.k);
+      B::template copy<Shape::kThreads>(to + kDepth * Shape::kRows, p.term.b, column, p.n,
                                         tile * kDepth, p.term.k);
     }
     end_copy_group();
   };
+
   Sums<Shape> sums = {};
   if (p.extra.k > 0 && blockIdx.z == 0) {
     sum_extra<Shape>(p, row, column, dynamic_shared<float>(), sums);
   }
-  for (int stage = 0; stage < kStages - 1; ++stage) copy(begin + stage);
+  for (int stage = 0; stage < kStages - 1; ++stage) copy(begin + stage, stage);
   const int warp = static_cast<int>(threadIdx.x) / 32;
   const int warp_row = warp / Shape::kWarpsAcross * 16 * Shape::kFragmentsDown;
   const int warp_column = warp % Shape::kWarpsAcross * 8 * Shape::kFragmentsAcross;
+  int stage = 0;
   for (int64_t tile = begin; tile < end; ++tile) {
     wait_copy_groups<kStages - 2>();
     __syncthreads();
-    copy(tile + kStages - 1);
-    const Bf16* as = shared + (tile - begin) % kStages * Shape::kStage;
+    // Into the stage that every warp has just left.
+    copy(tile + kStages - 1, stage == 0 ? kStages - 1 : stage - 1);
+    const Bf16* as = shared + stage * Shape::kStage;
+    stage = stage + 1 == kStages ? 0 : stage + 1;
     const Bf16* bs = as + kDepth * Shape::kRows;
 #pragma unroll
     for (int inner = 0; inner < kDepth; inner += 16) {

@@ -226,12 +226,12 @@ __global__ void __launch_bounds__(Shape::kThreads, Shape::kThreads == 256 ? 2 : 
 
 __global__ void add_parts_kernel(TileOutput out, int64_t m, int64_t n, const float* parts,
                                  int64_t splits) {
-  for (int64_t at = global_thread(); at < m * n; at += global_threads()) {
-    float sum = 0;
-    for (int64_t split = 0; split < splits; ++split) sum += parts[split * m * n + at];
-    const int64_t i = at / n;
-    const int64_t j = at % n;
-    out.c[i * out.stride + (out.places == nullptr ? j : out.places[j])] = finish(out, i, j, sum);
+  for (int64_t i = blockIdx.y; i < m; i += gridDim.y) {
+    for (int64_t j = global_thread(); j < n; j += global_threads()) {
+      float sum = 0;
+      for (int64_t split = 0; split < splits; ++split) sum += parts[(split * m + i) * n + j];
+      out.c[i * out.stride + (out.places == nullptr ? j : out.places[j])] = finish(out, i, j, sum);
+    }
   }
 }
 
@@ -306,7 +306,7 @@ Splits split_sums(const CudaBackend& backend, const TileProduct& p, int64_t rows
   const int64_t tile_rows = ceil_div(p.m, rows);
   const int64_t tile_columns = ceil_div(p.n, columns);
   const int64_t tiles = ceil_div(p.term.k, depth);
-  const int64_t wanted = ceil_div(2 * backend.multiprocessors(), tile_rows * tile_columns);
+  const int64_t wanted = 2 * backend.multiprocessors() / (tile_rows * tile_columns);
   const int64_t most = std::max<int64_t>(1, p.term.k / kLeast);
   const int64_t each = std::max<int64_t>(1, ceil_div(tiles, std::clamp<int64_t>(wanted, 1, most)));
   return {.tile_rows = tile_rows,
@@ -316,7 +316,7 @@ Splits split_sums(const CudaBackend& backend, const TileProduct& p, int64_t rows
 }
 
 Status add_parts(CudaBackend& backend, const TileProduct& p, const float* parts, int64_t count) {
-  return launch(add_parts_kernel, {.blocks = blocks_for(p.m * p.n, 256), .threads = 256},
+  return launch(add_parts_kernel, {.blocks = blocks_for_matrix(p.m, p.n, 256), .threads = 256},
                 backend.stream(), p.out, p.m, p.n, parts, count);
 }
 
