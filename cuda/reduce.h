@@ -9,6 +9,7 @@
 
 namespace espalier::cuda {
 
+/// finish_sum's device code: one block.
 template <class T, class Finish>
 __global__ void finish_sum_kernel(const T* partial, int64_t count, Finish finish) {
   __shared__ double scratch[32];

@@ -13,10 +13,12 @@ namespace espalier::cuda {
 /// elements.
 inline Grid row_grid(int64_t rows, int64_t columns) {
   constexpr int64_t kThreads = 256;
+  // With 16 bytes a thread this is 1 KiB of a row; more would leave more threads behind its end.
+  constexpr int64_t kMostAcross = 64;
   // Some blocks for every multiprocessor of the largest card, then threads stride.
   constexpr int64_t kBlocks = int64_t{1} << 14;
   int64_t across = 1;
-  while (across < columns && across < kThreads) across *= 2;
+  while (across < columns && across < kMostAcross) across *= 2;
   const int64_t down = kThreads / across;
   const int64_t blocks_across = std::min((columns + across - 1) / across, kBlocks);
   const int64_t limit = std::max<int64_t>(1, kBlocks / std::max<int64_t>(1, blocks_across));
