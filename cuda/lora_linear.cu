@@ -6,9 +6,7 @@
 // The low-rank terms are added while a tile of the product with W is still in registers, so that
 // the wide results are written once. drop_p is inverted dropout whose mask is made anew wherever x
 // or dx passes by, and stored nowhere. Low-rank products are f32; those with W are f32 or bf16.
-#include <memory>
-#include <vector>
-
+#include "cuda/converted_factor.h"
 #include "cuda/cuda_backend.h"
 #include "cuda/product.h"
 #include "cuda/scratch.h"
@@ -42,13 +40,14 @@ Status write_term(CudaBackend& backend, int64_t m, int64_t n, const TileTerm& te
                                 .out = {.c = c, .stride = n}});
 }
 
+// `x`: the factor that W multiplies, a.x or what bf16 products round it to.
 Status project(CudaBackend& backend, const LoraLinearArguments& a, const LoraProjection& p,
-               int64_t rows, int64_t width) {
+               const TileFactor& x, int64_t rows, int64_t width) {
   const int64_t n = p.weight.shape[0];
   TileProduct product{
       .m = rows,
       .n = n,
-      .term = {.a = along_rows(a.x, width), .b = along_rows(p.weight, width), .k = width},
+      .term = {.a = x, .b = along_rows(p.weight, width), .k = width},
       .extra = {},
       .extra_dropout = {},
       .list = {},
@@ -128,8 +127,19 @@ Status clear_wanted(CudaBackend& backend, const View& view) {
 Status CudaBackend::lora_linear(const LoraLinearArguments& a) {
   const int64_t rows = a.x.shape.rows();
   const int64_t width = a.x.shape.columns();
+  const TileFactor x = along_rows(a.x, width);
+  if (a.products == Products::f32) {
+    for (const LoraProjection& p : a.projections) {
+      if (Status status = project(*this, a, p, x, rows, width); !status.ok()) return status;
+    }
+    return {};
+  }
+  // One rounding for all projections.
+  ConvertedFactor<Bf16> rounded(*this, x, rows, width);
+  if (Status status = rounded.prepare(); !status.ok()) return status;
   for (const LoraProjection& p : a.projections) {
-    if (Status status = project(*this, a, p, rows, width); !status.ok()) return status;
+    Status status = project(*this, a, p, rounded.factor(), rows, width);
+    if (!status.ok()) return status;
   }
   return {};
 }

@@ -1,6 +1,7 @@
 // The part of CUDA's runtime that espalier calls, on host memory. Every block of "device" memory
 // has guards around it and starts as 0xff bytes (NaN as any float), so that what writes outside or
-// reads what nobody wrote shows. ESPALIER_SHIM_MEMORY limits the bytes that can be taken.
+// reads what nobody wrote shows. ESPALIER_SHIM_MEMORY limits the bytes that can be taken;
+// ESPALIER_SHIM_CAPABILITY is ten times the compute capability, 80 when not given.
 #include <array>
 #include <cstdio>
 #include <cstdlib>
@@ -31,6 +32,11 @@ size_t memory_limit() {
   return text == nullptr ? size_t{16} << 30 : std::stoull(text);
 }
 
+int compute_capability() {
+  const char* text = std::getenv("ESPALIER_SHIM_CAPABILITY");
+  return text == nullptr ? 80 : std::stoi(text);
+}
+
 void check_guards(void* data, size_t bytes) {
   const auto* low = static_cast<unsigned char*>(data) - kGuard;
   const auto* high = static_cast<unsigned char*>(data) + bytes;
@@ -57,10 +63,10 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int /*o
       *value = 4;
       return cudaSuccess;
     case cudaDevAttrComputeCapabilityMajor:
-      *value = 8;
+      *value = compute_capability() / 10;
       return cudaSuccess;
     case cudaDevAttrComputeCapabilityMinor:
-      *value = 0;
+      *value = compute_capability() % 10;
       return cudaSuccess;
     case cudaDevAttrMemoryPoolsSupported:
       *value = 1;
