@@ -25,21 +25,22 @@ __global__ void add_rows(const float* dy, SortedIndices sorted, int64_t count, i
     if (first > 0 && sorted.keys[first - 1] == id) return;
     const float* column = dy + pack * kPack;
     Pack<float, kPack> sum{};
-    for (int64_t start = first; start < count && sorted.keys[start] == id; start += kAhead) {
+    int64_t i = first;
+    // Keys ascend: when the last of a group is this id, all are.
+    for (; i + kAhead <= count && sorted.keys[i + kAhead - 1] == id; i += kAhead) {
       Pack<float, kPack> rows[kAhead];
-      bool same[kAhead];
 #pragma unroll
-      for (int i = 0; i < kAhead; ++i) {
-        same[i] = start + i < count && sorted.keys[start + i] == id;
-        const int64_t row = sorted.positions[same[i] ? start + i : first];
-        rows[i] = load_pack<kPack>(column + row * width);
+      for (int j = 0; j < kAhead; ++j) {
+        rows[j] = load_pack<kPack>(column + sorted.positions[i + j] * width);
       }
 #pragma unroll
-      for (int i = 0; i < kAhead; ++i) {
-        for (int j = 0; j < kPack; ++j) {
-          if (same[i]) sum.value[j] += rows[i].value[j];
-        }
+      for (int j = 0; j < kAhead; ++j) {
+        for (int k = 0; k < kPack; ++k) sum.value[k] += rows[j].value[k];
       }
+    }
+    for (; i < count && sorted.keys[i] == id; ++i) {
+      const auto row = load_pack<kPack>(column + sorted.positions[i] * width);
+      for (int k = 0; k < kPack; ++k) sum.value[k] += row.value[k];
     }
     store_pack(output + static_cast<int64_t>(id) * width + pack * kPack, sum);
   });

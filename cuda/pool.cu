@@ -13,6 +13,8 @@ namespace espalier::cuda {
 namespace {
 
 constexpr int kThreads = 128;
+// Tokens that are loaded before the first of them is added.
+constexpr int kAhead = 8;
 
 // shares[b] = 1 / (number of tokens under the mask), 0 without any. One block a sequence.
 __global__ void mask_shares(const uint8_t* mask, int64_t batch, int64_t tokens, float* shares) {
@@ -35,14 +37,22 @@ __global__ void mean_tokens(const float* x, const uint8_t* mask, const float* sh
     const uint8_t* seen = mask + b * tokens;
     const float* column = x + b * tokens * width + pack * kPack;
     Pack<float, kPack> sum{};
-#pragma unroll 8
-    for (int64_t t = 0; t < tokens; ++t) {
-      // Loads that depend on no branch can be in flight together.
-      const bool counts = seen[t] != 0;
-      const auto values = load_pack<kPack>(column + t * width);
-      for (int i = 0; i < kPack; ++i) {
-        const float next = sum.value[i] + values.value[i];
-        sum.value[i] = counts ? next : sum.value[i];
+    for (int64_t start = 0; start < tokens; start += kAhead) {
+      Pack<float, kPack> values[kAhead];
+      bool counts[kAhead];
+#pragma unroll
+      for (int i = 0; i < kAhead; ++i) {
+        const int64_t t = start + i < tokens ? start + i : tokens - 1;
+        counts[i] = start + i == t && seen[t] != 0;
+        values[i] = load_pack<kPack>(column + t * width);
+      }
+#pragma unroll
+      for (int i = 0; i < kAhead; ++i) {
+        // Chosen rather than branched over, or the loads would move behind the branches.
+        for (int j = 0; j < kPack; ++j) {
+          const float next = sum.value[j] + values[i].value[j];
+          sum.value[j] = counts[i] ? next : sum.value[j];
+        }
       }
     }
     for (int i = 0; i < kPack; ++i) sum.value[i] *= shares[b];
