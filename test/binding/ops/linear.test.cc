@@ -144,19 +144,21 @@ TEST_CASE("the gradients of linear equal double-precision products") {
 }
 
 TEST_CASE("the gradients of linear take weights of several panels and empty tensors") {
-  Device& device = *devices().front();
-  const auto dy = random_values(3 * 1050, 1);
-  const auto w = rounded_to(random_values(1050 * 4099, 2), DType::bf16);
-  const Tensor gradient = upload(device, dy, {3, 1050});
-  const Tensor dx =
-      ops::linear_input_gradient(gradient, upload_as(device, w, {1050, 4099}, DType::bf16));
-  CHECK(normalised_error(download(dx), product(dy, false, w, false, 3, 4099, 1050)) < 1e-11);
-  const Tensor nothing(device, {0, 5}, DType::f32);
-  const Tensor none = ops::linear_weight_gradient(nothing, Tensor(device, {0, 4}, DType::f32));
-  CHECK(download(none) == std::vector<float>(20));
-  const Tensor narrow(device, {2, 0}, DType::f32);
-  const Tensor zero = ops::linear_input_gradient(narrow, Tensor(device, {0, 4}, DType::f32));
-  CHECK(download(zero) == std::vector<float>(8));
+  for (Device* each : devices()) {
+    Device& device = *each;
+    const auto dy = random_values(3 * 1050, 1);
+    const auto w = rounded_to(random_values(1050 * 4099, 2), DType::bf16);
+    const Tensor gradient = upload(device, dy, {3, 1050});
+    const Tensor dx =
+        ops::linear_input_gradient(gradient, upload_as(device, w, {1050, 4099}, DType::bf16));
+    CHECK(normalised_error(download(dx), product(dy, false, w, false, 3, 4099, 1050)) < 1e-11);
+    const Tensor nothing(device, {0, 5}, DType::f32);
+    const Tensor none = ops::linear_weight_gradient(nothing, Tensor(device, {0, 4}, DType::f32));
+    CHECK(download(none) == std::vector<float>(20));
+    const Tensor narrow(device, {2, 0}, DType::f32);
+    const Tensor zero = ops::linear_input_gradient(narrow, Tensor(device, {0, 4}, DType::f32));
+    CHECK(download(zero) == std::vector<float>(8));
+  }
 }
 
 TEST_CASE("linear and its gradients take sizes around the borders of tiles, and sums in parts") {

@@ -224,47 +224,52 @@ TEST_CASE("several projections give what separate ones give, and the same bits e
 }
 
 TEST_CASE("loraLinear computes only the gradients that are wanted, and zeros without an upstream") {
-  Device& device = *devices().front();
-  const Layer layer(12, 20, 4, 3);
-  const ops::LoraLayer tensors = layer.upload_to(device);
-  const Tensor x = upload(device, random_values(60, 1), {3, 20});
-  const auto outputs = ops::lora_linear(x, {tensors});
-  ops::LoraLayerGradient part{.gradient = upload(device, random_values(36, 2), {3, 12}),
-                              .layer = tensors,
-                              .hidden = outputs[0].hidden};
-  const auto all = ops::lora_linear_backward(x, x.shape(), {part}, true);
-  part.wants_b = false;
-  const auto some = ops::lora_linear_backward(x, x.shape(), {part}, false);
-  CHECK(!some.x.has_value());
-  CHECK(!some.paths[0].b.has_value());
-  CHECK(download(*some.paths[0].a) == download(*all.paths[0].a));
-  part.wants_a = false;
-  const auto without = ops::lora_linear_backward(std::nullopt, x.shape(), {part}, true);
-  CHECK(download(*without.x) == download(*all.x));
-  part.wants_a = true;
-  CHECK_THROWS_WITH_AS(ops::lora_linear_backward(std::nullopt, x.shape(), {part}, true),
-                       "x: expected a tensor, got none", Error);
-  part.wants_b = true;
-  part.gradient.reset();
-  const auto none = ops::lora_linear_backward(x, x.shape(), {part}, true);
-  CHECK(download(*none.x) == std::vector<float>(60));
-  CHECK(download(*none.paths[0].a) == std::vector<float>(80));
-  CHECK(download(*none.paths[0].b) == std::vector<float>(48));
+  for (Device* each : devices()) {
+    Device& device = *each;
+    const Layer layer(12, 20, 4, 3);
+    const ops::LoraLayer tensors = layer.upload_to(device);
+    const Tensor x = upload(device, random_values(60, 1), {3, 20});
+    const auto outputs = ops::lora_linear(x, {tensors});
+    ops::LoraLayerGradient part{.gradient = upload(device, random_values(36, 2), {3, 12}),
+                                .layer = tensors,
+                                .hidden = outputs[0].hidden};
+    const auto all = ops::lora_linear_backward(x, x.shape(), {part}, true);
+    part.wants_b = false;
+    const auto some = ops::lora_linear_backward(x, x.shape(), {part}, false);
+    CHECK(!some.x.has_value());
+    CHECK(!some.paths[0].b.has_value());
+    CHECK(download(*some.paths[0].a) == download(*all.paths[0].a));
+    part.wants_a = false;
+    const auto without = ops::lora_linear_backward(std::nullopt, x.shape(), {part}, true);
+    CHECK(download(*without.x) == download(*all.x));
+    part.wants_a = true;
+    CHECK_THROWS_WITH_AS(ops::lora_linear_backward(std::nullopt, x.shape(), {part}, true),
+                         "x: expected a tensor, got none", Error);
+    part.wants_b = true;
+    part.gradient.reset();
+    const auto none = ops::lora_linear_backward(x, x.shape(), {part}, true);
+    CHECK(download(*none.x) == std::vector<float>(60));
+    CHECK(download(*none.paths[0].a) == std::vector<float>(80));
+    CHECK(download(*none.paths[0].b) == std::vector<float>(48));
+  }
 }
 
 TEST_CASE("loraLinear takes ranks and widths beyond one block, and propagates NaN") {
-  Device& device = *devices().front();
-  Layer layer(700, 1111, 64, 3);
-  auto x = random_values(150 * 1111, 1);
-  const auto outputs = ops::lora_linear(upload(device, x, {150, 1111}), {layer.upload_to(device)});
-  const Values expected =
-      forward(layer, widened(x), widened(x), widened(layer.a), widened(layer.b), 150, 1111);
-  CHECK(normalised_error(download(outputs[0].output), expected) < 1e-11);
-  x[1111] = std::numeric_limits<float>::quiet_NaN();
-  const auto poisoned = download(
-      ops::lora_linear(upload(device, x, {150, 1111}), {layer.upload_to(device)})[0].output);
-  CHECK(std::isnan(poisoned[700]));
-  CHECK(std::isfinite(poisoned[699]));
+  for (Device* each : devices()) {
+    Device& device = *each;
+    Layer layer(700, 1111, 64, 3);
+    auto x = random_values(150 * 1111, 1);
+    const auto outputs =
+        ops::lora_linear(upload(device, x, {150, 1111}), {layer.upload_to(device)});
+    const Values expected =
+        forward(layer, widened(x), widened(x), widened(layer.a), widened(layer.b), 150, 1111);
+    CHECK(normalised_error(download(outputs[0].output), expected) < 1e-11);
+    x[1111] = std::numeric_limits<float>::quiet_NaN();
+    const auto poisoned = download(
+        ops::lora_linear(upload(device, x, {150, 1111}), {layer.upload_to(device)})[0].output);
+    CHECK(std::isnan(poisoned[700]));
+    CHECK(std::isfinite(poisoned[699]));
+  }
 }
 
 TEST_CASE("loraLinear names the argument that does not fit") {

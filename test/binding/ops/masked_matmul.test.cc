@@ -127,6 +127,13 @@ TEST_CASE("maskedMatmul equals the double-precision masked product for any mix o
   }
 }
 
+TEST_CASE("maskedMatmul takes more samples than a tile has rows") {
+  for (Device* device : devices()) {
+    check_all(*device, Problem(130, 530, 40, DType::bf16, 0.5), DType::bf16);
+    check_all(*device, Problem(70, 33, 300, DType::f32, 0.5), DType::f32);
+  }
+}
+
 TEST_CASE("maskedMatmul skips and applies the tiles of masks with structure") {
   for (Device* device : devices()) {
     for (const int64_t samples : {9, 40}) {
