@@ -43,7 +43,7 @@ __device__ bool any_infinite(const float* values) {
 }
 
 template <class Tile>
-__global__ void __launch_bounds__(Tile::kThreads)
+__global__ void __launch_bounds__(Tile::kThreads, 2)
     attention_kernel(AttentionProblem p, const float* q, const float* k, const float* v,
                      float* output, float* log_sum_exp, float factor) {
   constexpr int kStride = line_stride(Tile::kColumns);
@@ -56,22 +56,22 @@ __global__ void __launch_bounds__(Tile::kThreads)
   float* weights = values + Tile::kKeys * kStride;
 
   // The last rows of a causal problem see most keys: they go first.
-  const int64_t item = blockIdx.x % p.items();
-  const int64_t row0 = (gridDim.x / p.items() - 1 - blockIdx.x / p.items()) * Tile::kRows;
-  const int64_t last_row = row0 + Tile::kRows < p.rows ? row0 + Tile::kRows - 1 : p.rows - 1;
-  const KeyRange real = p.real_keys(item);
-  const KeyRange first_range = p.visible_keys(real, row0);
-  const KeyRange last_range = p.visible_keys(real, last_row);
+  const AttentionItem item(p, blockIdx.x % p.items());
+  const int row0 =
+      static_cast<int>(gridDim.x / p.items() - 1 - blockIdx.x / p.items()) * Tile::kRows;
+  const int last_row = min(row0 + Tile::kRows, p.rows) - 1;
+  const KeyRange first_range = item.visible_keys(row0);
+  const KeyRange last_range = item.visible_keys(last_row);
   const auto copy_keys = [&](const float* source, int start, float* tile) {
     copy_lines<Tile::kKeys, Tile::kColumns, Tile::kThreads>(p, tile, [&](int line) {
       const int key = start + line;
-      const bool wanted = key < last_range.end && p.is_real(item, key);
-      return wanted ? source + p.key_offset(item, key) : nullptr;
+      const bool wanted = key < last_range.end && item.is_real(key);
+      return wanted ? source + item.key_offset(key) : nullptr;
     });
     end_copy_group();
   };
   copy_lines<Tile::kRows, Tile::kColumns, Tile::kThreads>(p, queries, [&](int line) {
-    return row0 + line <= last_row ? q + p.row_offset(item, row0 + line) : nullptr;
+    return row0 + line <= last_row ? q + item.row_offset(row0 + line) : nullptr;
   });
   if (first_range.first < last_range.end) copy_keys(k, first_range.first, keys);
 
@@ -82,8 +82,7 @@ __global__ void __launch_bounds__(Tile::kThreads)
 #pragma unroll
   for (int i = 0; i < kLaneRows; ++i) {
     // Rows that do not exist see what the last one sees; they are not written.
-    const int64_t row = row0 + place.row + i;
-    range[i] = p.visible_keys(real, row < last_row ? row : last_row);
+    range[i] = item.visible_keys(min(row0 + place.row + i, last_row));
     maximum[i] = kLowest;
     sum[i] = 0;
   }
@@ -102,7 +101,7 @@ __global__ void __launch_bounds__(Tile::kThreads)
     for (int j = 0; j < kLaneKeys; ++j) {
       const int key = start + place.x + j * kLanes;
       const bool exists = all_seen || key < last_range.end;
-      const bool masked = exists && !p.is_real(item, key);
+      const bool masked = exists && !item.is_real(key);
 #pragma unroll
       for (int i = 0; i < kLaneRows; ++i) {
         const bool seen = all_seen || (key >= range[i].first && key < range[i].end);
@@ -154,9 +153,9 @@ __global__ void __launch_bounds__(Tile::kThreads)
     for (int lanes = kLanes / 2; lanes > 0; lanes /= 2) {
       sum[i] += __shfl_xor_sync(kAllLanes, sum[i], lanes);
     }
-    const int64_t row = row0 + place.row + i;
+    const int row = row0 + place.row + i;
     if (row > last_row) continue;
-    const int64_t offset = p.row_offset(item, row);
+    const int64_t offset = item.row_offset(row);
     numerator.store(p, place.x, i, sum[i] == 0 ? 0.0F : 1.0F / sum[i], output + offset);
     if (log_sum_exp != nullptr && place.x == 0) {
       log_sum_exp[offset / p.columns] = maximum[i] + log2f(sum[i]);
@@ -171,6 +170,7 @@ Status CudaBackend::attention(const AttentionArguments& a) {
     // Without columns every score is 0 and nobody reads its logarithm.
     return a.log_sum_exp.data == nullptr ? Status() : clear(a.log_sum_exp);
   }
+  if (Status status = check_sizes(a); !status.ok()) return status;
   AttentionProblem p(a);
   const auto* q = a.q.as<float>();
   const auto* k = a.k.as<float>();
@@ -184,12 +184,11 @@ Status CudaBackend::attention(const AttentionArguments& a) {
   return with_head_size("attention", p.columns, [&](auto columns) {
     return with_tile<ForwardTile, columns()>(compute_capability_, [&](auto tile) {
       using Tile = decltype(tile);
-      const int64_t tiles = (p.rows + Tile::kRows - 1) / Tile::kRows;
-      return launch(attention_kernel<Tile>,
-                    {.blocks = {static_cast<unsigned>(tiles * p.items())},
-                     .threads = Tile::kThreads,
-                     .shared_bytes = Tile::kBytes},
-                    stream_, p, q, k, v, output, a.log_sum_exp.as<float>(), a.scale * kLog2E);
+      const auto tiles = static_cast<unsigned>((p.rows + Tile::kRows - 1) / Tile::kRows);
+      return launch(
+          attention_kernel<Tile>,
+          {.blocks = {tiles * p.items()}, .threads = Tile::kThreads, .shared_bytes = Tile::kBytes},
+          stream_, p, q, k, v, output, a.log_sum_exp.as<float>(), a.scale * kLog2E);
     });
   });
 }

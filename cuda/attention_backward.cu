@@ -61,31 +61,30 @@ __global__ void delta_kernel(const float* gradient, const float* output, float* 
 
 /// Lines [first, end) of the passing side that a fixed tile of lines [row0, last] meets.
 struct Passing {
-  int64_t first, end;
+  int first, end;
 };
 
 template <bool kByKey>
-__device__ inline Passing passing_lines(const AttentionProblem& p, KeyRange real, int64_t row0,
-                                        int64_t last) {
+__device__ inline Passing passing_lines(const AttentionItem& item, int rows, int row0, int last) {
   if constexpr (!kByKey) {
-    return {p.visible_keys(real, row0).first, p.visible_keys(real, last).end};
+    return {item.visible_keys(row0).first, item.visible_keys(last).end};
   } else {
     // Query t sees key j when t + S - T >= j, if causal, and t + S - T < j + window, if there is
     // one.
-    const int64_t low = row0 > real.first ? row0 : real.first;
-    const int64_t high = last < real.end - 1 ? last : real.end - 1;
+    const int low = max(row0, item.real.first);
+    const int high = min(last, item.real.end - 1);
     if (low > high) return {0, 0};
-    const int64_t shift = p.keys - p.queries;
-    const int64_t first = p.causal && low > shift ? low - shift : 0;
-    const bool bounded = p.window > 0 && p.window < p.queries + p.keys;
-    const int64_t behind = bounded ? high - shift + p.window : p.queries;
-    return {first * p.group, (behind < p.queries ? behind : p.queries) * p.group};
+    const auto group = static_cast<int>(item.group);
+    const int queries = rows / group;
+    const int first = item.causal ? max(low - item.shift, 0) : 0;
+    const int end = item.window > 0 ? min(high - item.shift + item.window, queries) : queries;
+    return {first * group, end * group};
   }
 }
 
 /// dq of a tile of queries, or dk and dv of a tile of keys.
 template <bool kByKey, class Tile>
-__global__ void __launch_bounds__(Tile::kThreads)
+__global__ void __launch_bounds__(Tile::kThreads, 2)
     gradient_kernel(AttentionProblem p, BackwardArrays arrays, float scale) {
   constexpr int kStride = line_stride(Tile::kColumns);
   constexpr int kLaneRows = Tile::kLaneRows;
@@ -101,38 +100,35 @@ __global__ void __launch_bounds__(Tile::kThreads)
   auto* queries = reinterpret_cast<Query*>(weights + Tile::kLines * line_stride(Tile::kRows));
 
   // Tiles that meet most go first: the last queries and the first keys of a causal problem.
-  const int64_t item = blockIdx.x % p.items();
-  const int64_t rank = blockIdx.x / p.items();
-  const int64_t tile = kByKey ? rank : gridDim.x / p.items() - 1 - rank;
-  const int64_t lines = kByKey ? p.keys : p.rows;
-  const int64_t row0 = tile * Tile::kRows;
-  const int64_t last = row0 + Tile::kRows < lines ? row0 + Tile::kRows - 1 : lines - 1;
-  const KeyRange real = p.real_keys(item);
-  const Passing passing = passing_lines<kByKey>(p, real, row0, last);
+  const AttentionItem item(p, blockIdx.x % p.items());
+  const unsigned rank = blockIdx.x / p.items();
+  const unsigned tile = kByKey ? rank : gridDim.x / p.items() - 1 - rank;
+  const int row0 = static_cast<int>(tile) * Tile::kRows;
+  const int last = min(row0 + Tile::kRows, kByKey ? p.keys : p.rows) - 1;
+  const Passing passing = passing_lines<kByKey>(item, p.rows, row0, last);
 
-  const auto line_of = [&](bool keys, const float* source, int64_t line, int64_t end) {
+  const auto line_of = [&](bool keys, const float* source, int line, int end) {
     if (line >= end) return static_cast<const float*>(nullptr);
-    if (!keys) return source + p.row_offset(item, line);
-    return p.is_real(item, line) ? source + p.key_offset(item, line) : nullptr;
+    if (!keys) return source + item.row_offset(line);
+    return item.is_real(line) ? source + item.key_offset(line) : nullptr;
   };
   const auto copy_fixed = [&](const float* source, float* target) {
     copy_lines<Tile::kRows, Tile::kColumns, Tile::kThreads>(
         p, target, [&](int line) { return line_of(kByKey, source, row0 + line, last + 1); });
   };
-  const auto copy_passing = [&](const float* source, int64_t start, float* target) {
+  const auto copy_passing = [&](const float* source, int start, float* target) {
     copy_lines<Tile::kLines, Tile::kColumns, Tile::kThreads>(
         p, target, [&](int line) { return line_of(!kByKey, source, start + line, passing.end); });
     end_copy_group();
   };
-  const auto describe_queries = [&](int64_t start, int64_t end) {
+  const auto describe_queries = [&](int start, int end) {
     for (int i = static_cast<int>(threadIdx.x); i < kQueries; i += Tile::kThreads) {
       // Queries that do not exist see nothing.
       Query query{INFINITY, 0, {0, 0}};
       if (start + i < end) {
-        const int64_t at = p.row_offset(item, start + i) / p.columns;
+        const int64_t at = item.row_offset(start + i) / p.columns;
         const float sum = arrays.log_sum_exp[at];
-        query = {sum == -INFINITY ? INFINITY : sum, arrays.delta[at],
-                 p.visible_keys(real, start + i)};
+        query = {sum == -INFINITY ? INFINITY : sum, arrays.delta[at], item.visible_keys(start + i)};
       }
       queries[i] = query;
     }
@@ -150,7 +146,7 @@ __global__ void __launch_bounds__(Tile::kThreads)
     copy_passing(passing_first, passing.first, first_tile);
     if constexpr (!kByKey) describe_queries(row0, last + 1);
   }
-  for (int64_t start = passing.first; start < passing.end; start += Tile::kLines) {
+  for (int start = passing.first; start < passing.end; start += Tile::kLines) {
     if constexpr (kByKey) describe_queries(start, passing.end);
     wait_copy_groups<1>();
     __syncthreads();
@@ -165,11 +161,11 @@ __global__ void __launch_bounds__(Tile::kThreads)
     for (int i = 0; i < kLaneRows; ++i) {
 #pragma unroll
       for (int j = 0; j < kLaneLines; ++j) {
-        const int64_t row = row0 + place.row + i;
+        const int row = row0 + place.row + i;
         const int line = place.x + j * kLanes;
         const Query query = queries[kByKey ? line : place.row + i];
-        const int64_t key = kByKey ? row : start + line;
-        const bool seen = key >= query.range.first && key < query.range.end && p.is_real(item, key);
+        const int key = kByKey ? row : start + line;
+        const bool seen = key >= query.range.first && key < query.range.end && item.is_real(key);
         weight[i][j] = seen ? exp2f(binary_score(weight[i][j], factor) - query.base) : 0.0F;
         slope[i][j] = seen ? weight[i][j] * (slope[i][j] - query.delta) : 0.0F;
       }
@@ -180,7 +176,7 @@ __global__ void __launch_bounds__(Tile::kThreads)
       __syncwarp();
       of_values.template add<false, Tile::kLines, Tile::kRows>(place, weights, second_tile);
     }
-    const int64_t next = start + Tile::kLines;
+    const int next = start + Tile::kLines;
     __syncthreads();
     if (next < passing.end) copy_passing(passing_second, next, second_tile);
     along.template add<false, Tile::kLines, Tile::kRows>(place, slopes, first_tile);
@@ -190,14 +186,14 @@ __global__ void __launch_bounds__(Tile::kThreads)
 
 #pragma unroll
   for (int i = 0; i < kLaneRows; ++i) {
-    const int64_t row = row0 + place.row + i;
+    const int row = row0 + place.row + i;
     if (row > last) continue;
     if constexpr (kByKey) {
-      const int64_t offset = p.key_offset(item, row);
+      const int64_t offset = item.key_offset(row);
       along.store(p, place.x, i, scale, arrays.dk + offset);
       of_values.store(p, place.x, i, 1.0F, arrays.dv + offset);
     } else {
-      along.store(p, place.x, i, scale, arrays.dq + p.row_offset(item, row));
+      along.store(p, place.x, i, scale, arrays.dq + item.row_offset(row));
     }
   }
 }
@@ -205,13 +201,12 @@ __global__ void __launch_bounds__(Tile::kThreads)
 template <bool kByKey, class Tile>
 Status launch_gradient(const CudaBackend& backend, const AttentionProblem& p,
                        const BackwardArrays& arrays, float scale) {
-  const int64_t lines = kByKey ? p.keys : p.rows;
-  const int64_t tiles = (lines + Tile::kRows - 1) / Tile::kRows;
-  return launch(gradient_kernel<kByKey, Tile>,
-                {.blocks = {static_cast<unsigned>(tiles * p.items())},
-                 .threads = Tile::kThreads,
-                 .shared_bytes = Tile::kBytes},
-                backend.stream(), p, arrays, scale);
+  const int lines = kByKey ? p.keys : p.rows;
+  const auto tiles = static_cast<unsigned>((lines + Tile::kRows - 1) / Tile::kRows);
+  return launch(
+      gradient_kernel<kByKey, Tile>,
+      {.blocks = {tiles * p.items()}, .threads = Tile::kThreads, .shared_bytes = Tile::kBytes},
+      backend.stream(), p, arrays, scale);
 }
 
 bool in_packs_of(int64_t columns, const BackwardArrays& a) {
@@ -227,8 +222,9 @@ Status CudaBackend::attention_backward(const AttentionBackwardArguments& a) {
     Status status = clear(a.k_gradient);
     return status.ok() ? clear(a.v_gradient) : status;
   }
+  if (Status status = check_sizes(a); !status.ok()) return status;
   AttentionProblem p(a);
-  const int64_t rows = p.batches * p.queries * p.heads;
+  const int64_t rows = a.q.shape.rows();
   const Scratch<float> delta(*this, static_cast<size_t>(rows));
   const Scratch<KeyRange> real(*this, static_cast<size_t>(p.batches));
   if (delta.data() == nullptr || real.data() == nullptr) return out_of_scratch();

@@ -36,11 +36,13 @@ struct KeyRange {
   int end;    ///< behind the last one
 };
 
-/// The sizes of one call, and what a query sees.
+/// The sizes of one call.
 struct AttentionProblem {
-  int64_t batches, queries, keys, heads, key_heads, columns, group, rows;
+  int batches, queries, keys, heads, key_heads, columns;
+  unsigned group;  ///< query heads of a key head
+  int rows;        ///< of one problem
   bool causal;
-  int64_t window;
+  int window;               ///< 0: unlimited
   const uint8_t* key_mask;  ///< or null
   const KeyRange* real;     ///< [B] from the first unmasked key to the last; null without mask
   bool packs;               ///< lines consist of aligned packs of 16 bytes
@@ -48,53 +50,88 @@ struct AttentionProblem {
   /// Of any attention arguments with q, k, key_mask, causal and window; q is not empty.
   template <class Arguments>
   explicit AttentionProblem(const Arguments& a)
-      : batches(a.q.shape[0]),
-        queries(a.q.shape[1]),
-        keys(a.k.shape[1]),
-        heads(a.q.shape[2]),
-        key_heads(a.k.shape[2]),
-        columns(a.q.shape[3]),
-        group(heads / key_heads),
-        rows(queries * group),
+      : batches(static_cast<int>(a.q.shape[0])),
+        queries(static_cast<int>(a.q.shape[1])),
+        keys(static_cast<int>(a.k.shape[1])),
+        heads(static_cast<int>(a.q.shape[2])),
+        key_heads(static_cast<int>(a.k.shape[2])),
+        columns(static_cast<int>(a.q.shape[3])),
+        group(static_cast<unsigned>(heads / key_heads)),
+        rows(queries * static_cast<int>(group)),
         causal(a.causal),
-        window(a.window),
+        window(a.window < queries + keys ? static_cast<int>(a.window) : 0),
         key_mask(a.key_mask.template as<uint8_t>()),
         real(nullptr),
         packs(false) {}
 
   /// Problems of one (batch, key head).
-  [[nodiscard]] __host__ __device__ int64_t items() const { return batches * key_heads; }
+  [[nodiscard]] __host__ __device__ unsigned items() const {
+    return static_cast<unsigned>(batches) * static_cast<unsigned>(key_heads);
+  }
+};
+
+/// UNSUPPORTED when a call's numbers of rows or keys are more than the kernels count.
+template <class Arguments>
+Status check_sizes(const Arguments& a) {
+  constexpr int64_t kMost = int64_t{1} << 29;
+  const int64_t rows = a.q.shape[1] * a.q.shape[2] / a.k.shape[2];
+  if (rows <= kMost && a.k.shape[1] <= kMost) return {};
+  return {ErrorCode::unsupported,
+          "attention: on a GPU expected at most 2^29 keys, and queries times query heads of a key "
+          "head, got " +
+              std::to_string(a.k.shape[1]) + " and " + std::to_string(rows)};
+}
+
+/// One (batch, key head) of a call: where its lines are, and what a query sees.
+struct AttentionItem {
+  int64_t row_base, row_step;  ///< offset of position 0, and from one position to the next
+  int64_t key_base, key_step;  ///< offset of key 0, and from one key to the next
+  const uint8_t* mask;         ///< of its keys, or null
+  KeyRange real;               ///< from the first real key to the last one
+  unsigned group;              ///< query heads of the key head
+  int columns;                 ///< D
+  int shift;                   ///< S - T
+  bool causal;
+  int window;
+
+  /// Problem `item` of a call.
+  __device__ AttentionItem(const AttentionProblem& p, unsigned item)
+      : row_step(int64_t{p.heads} * p.columns),
+        key_step(int64_t{p.key_heads} * p.columns),
+        group(p.group),
+        columns(p.columns),
+        shift(p.keys - p.queries),
+        causal(p.causal),
+        window(p.window) {
+    const int64_t batch = item / static_cast<unsigned>(p.key_heads);
+    const int64_t head = item % static_cast<unsigned>(p.key_heads);
+    row_base = batch * p.queries * row_step + head * p.group * p.columns;
+    key_base = batch * p.keys * key_step + head * p.columns;
+    mask = p.key_mask == nullptr ? nullptr : p.key_mask + batch * p.keys;
+    real = p.real == nullptr ? KeyRange{0, p.keys} : p.real[batch];
+  }
+
   /// Offset of a key's D numbers in k and what is shaped like it.
-  [[nodiscard]] __device__ int64_t key_offset(int64_t item, int64_t key) const {
-    return ((item / key_heads * keys + key) * key_heads + item % key_heads) * columns;
-  }
+  [[nodiscard]] __device__ int64_t key_offset(int key) const { return key_base + key * key_step; }
   /// Offset of a row's D numbers in q and what is shaped like it.
-  [[nodiscard]] __device__ int64_t row_offset(int64_t item, int64_t row) const {
-    const int64_t query = item / key_heads * queries + row / group;
-    return (query * heads + item % key_heads * group + row % group) * columns;
-  }
-  /// From the first real key of a problem to the last one.
-  [[nodiscard]] __device__ KeyRange real_keys(int64_t item) const {
-    return real == nullptr ? KeyRange{0, static_cast<int>(keys)} : real[item / key_heads];
+  [[nodiscard]] __device__ int64_t row_offset(int row) const {
+    const unsigned position = static_cast<unsigned>(row) / group;
+    const unsigned head = static_cast<unsigned>(row) - position * group;
+    return row_base + position * row_step + static_cast<int64_t>(head) * columns;
   }
   /// Whether a key is real.
-  [[nodiscard]] __device__ bool is_real(int64_t item, int64_t key) const {
-    return key_mask == nullptr || key_mask[item / key_heads * keys + key] != 0;
-  }
+  [[nodiscard]] __device__ bool is_real(int key) const { return mask == nullptr || mask[key] != 0; }
   /// What a row sees of the real keys; masked ones may be among them.
-  [[nodiscard]] __device__ KeyRange visible_keys(KeyRange range, int64_t row) const {
-    const auto within = [&range](int64_t key) {
-      return key < range.first ? range.first : key > range.end ? range.end : static_cast<int>(key);
-    };
-    const int64_t last = row / group + keys - queries;
-    const int end = causal ? within(last + 1) : range.end;
-    const int first = within(window == 0 || window > last ? 0 : last - window + 1);
-    return {first < end ? first : end, end};
+  [[nodiscard]] __device__ KeyRange visible_keys(int row) const {
+    const int last = static_cast<int>(static_cast<unsigned>(row) / group) + shift;
+    const int end = causal ? min(max(last + 1, real.first), real.end) : real.end;
+    const int first = window == 0 || window > last ? 0 : last - window + 1;
+    return {min(max(first, real.first), end), end};
   }
 };
 
 /// Fills `real` with the range of unmasked keys of each batch; one block for each.
-static __global__ void real_keys_kernel(const uint8_t* mask, int64_t keys, KeyRange* real) {
+static __global__ void real_keys_kernel(const uint8_t* mask, int keys, KeyRange* real) {
   __shared__ int first;
   __shared__ int end;
   if (threadIdx.x == 0) {
@@ -102,10 +139,10 @@ static __global__ void real_keys_kernel(const uint8_t* mask, int64_t keys, KeyRa
     end = 0;
   }
   __syncthreads();
-  for (int64_t key = threadIdx.x; key < keys; key += blockDim.x) {
-    if (mask[blockIdx.x * keys + key] == 0) continue;
-    atomicMin(&first, static_cast<int>(key));
-    atomicMax(&end, static_cast<int>(key) + 1);
+  for (int key = static_cast<int>(threadIdx.x); key < keys; key += static_cast<int>(blockDim.x)) {
+    if (mask[int64_t{blockIdx.x} * keys + key] == 0) continue;
+    atomicMin(&first, key);
+    atomicMax(&end, key + 1);
   }
   __syncthreads();
   if (threadIdx.x == 0) real[blockIdx.x] = {first < end ? first : end, end};
@@ -126,12 +163,14 @@ constexpr int line_stride(int columns) { return columns + 4; }
 template <int kLines, int kColumns, int kThreads, class Source>
 __device__ inline void copy_lines(const AttentionProblem& p, float* tile, Source&& source) {
   constexpr int kPacks = kColumns / 4;
+  // Copies do not wait for each other, so that unrolled loops would only be long.
+#pragma unroll 1
   for (int i = static_cast<int>(threadIdx.x); i < kLines * kPacks; i += kThreads) {
     const int line = i / kPacks;
     const int c = i % kPacks * 4;
     float* target = tile + line * line_stride(kColumns) + c;
     const float* from = source(line);
-    const int64_t left = from == nullptr ? 0 : p.columns - c;
+    const int left = from == nullptr ? 0 : p.columns - c;
     if (p.packs && left > 0) {
       copy_async(target, from + c, 16);
     } else {
@@ -157,7 +196,7 @@ __device__ inline void score_tile(const Place<kRows>& place, const float* a, con
   }
   const float* rows = a + place.row * kStride;
   const float* keys = b + place.x * kStride;
-#pragma unroll 4
+#pragma unroll 2
   for (int c = 0; c < kColumns; c += 4) {
     Pack<float, 4> row[kRows];
     Pack<float, 4> key[kKeys];
@@ -199,7 +238,7 @@ struct Sums {
   /// finite stay away from rows that do not see them.
   template <bool kExclude, int kLines, int kTileRows>
   __device__ void add(const Place<kRows>& place, const float* weights, const float* lines) {
-#pragma unroll 4
+#pragma unroll(kExclude ? 1 : 2)
     for (int j = 0; j < kLines; ++j) {
       const auto weight = load_pack<kRows>(weights + j * line_stride(kTileRows) + place.row);
 #pragma unroll

@@ -188,6 +188,16 @@ TEST_CASE("attention takes empty tensors") {
   check_case({1, 3, 3, 0, 1, 4});
 }
 
+TEST_CASE("attention says which head sizes a GPU takes") {
+  const Case s{1, 3, 3, 1, 1, 257};
+  const Inputs in(s);
+  std::vector<float> y;
+  CHECK(download(attend(cpu::cpu_device(), s, in, 1), y).ok());
+  const Status status = download(attend(cuda_device(), s, in, 1), y);
+  CHECK(status.code() == ErrorCode::unsupported);
+  CHECK(status.message().find("a head size of at most 256, got 257") != std::string::npos);
+}
+
 TEST_CASE("attention names the argument that does not fit") {
   Device& device = *devices().front();
   const auto tensor = [&](const Shape& shape) { return Tensor(device, shape, DType::f32); };

@@ -170,6 +170,8 @@ inline unsigned __umulhi(unsigned a, unsigned b) {
   return static_cast<unsigned>(uint64_t{a} * b >> 32);
 }
 inline float rsqrtf(float value) { return 1.0F / std::sqrt(value); }
+inline int min(int a, int b) { return a < b ? a : b; }
+inline int max(int a, int b) { return a > b ? a : b; }
 inline float __fmul_rn(float a, float b) { return a * b; }
 inline float cospif(float value) {
   return static_cast<float>(std::cos(3.14159265358979323846 * static_cast<double>(value)));
