@@ -9,7 +9,7 @@ import { run, succeeds } from './process.mjs';
 /** Builds the CUDA backend on an emulated GPU and returns the library's path. */
 export function buildEmulatedGpu(build = 'build') {
   buildTarget(build, 'espalier_cuda_shim');
-  return resolve(build, 'libespalier_cuda_shim.so');
+  return resolve(build, 'emulated', 'libespalier_cuda_shim.so');
 }
 
 /**

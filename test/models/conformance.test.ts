@@ -69,7 +69,7 @@ for (const name of models) {
 
       const streams: Tensor[] = [];
       const logits = scope(() => {
-        const x = model.hiddenStates(Tensor.from(ids, [2, sequence]), {
+        const x = model.hiddenStates(Tensor.from(ids, [2, sequence], { device: model.device }), {
           onStream: (stream, layer) => {
             // transformers reports the last stream after the final norm.
             const last = layer === config.layers.length;
