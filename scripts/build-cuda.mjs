@@ -30,6 +30,8 @@ if (allTargets) code.push(`-gencode=arch=compute_${targets.at(-1)},code=compute_
 const flags = [
   ...['-std=c++20', '-O3', '-DNDEBUG', '--expt-relaxed-constexpr', '-I.'],
   ...['-Xcompiler=-fPIC,-fvisibility=hidden,-fvisibility-inlines-hidden,-Wall,-Wextra'],
+  // An eighth of the default's size; the driver unpacks a kernel when it is first launched.
+  '--compress-mode=size',
   ...code,
 ];
 const extraFlags = { 'library.cu': [`-DESPALIER_BACKEND_ABI=0x${backendAbi('.')}U`] };
