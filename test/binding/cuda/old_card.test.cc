@@ -1,7 +1,9 @@
 #include <doctest/doctest.h>
 
+#include <array>
 #include <cstdlib>
 
+#include "binding/ops/attention.h"
 #include "binding/ops/linear.h"
 #include "test/binding/devices.h"
 
@@ -35,6 +37,28 @@ TEST_CASE("bf16 products are those of rounded factors on cards without bf16 tens
   CHECK(run(old_card(), x, w, Products::bf16) ==
         run(old_card(), rounded_to(x, DType::bf16), rounded_to(w, DType::bf16), Products::f32));
   CHECK(run(old_card(), x, w, Products::bf16) != run(old_card(), x, w, Products::f32));
+}
+
+TEST_CASE(
+    "attention and its gradients fit into the shared memory of older cards, to the same values") {
+  for (const int64_t columns : {64, 96, 128, 250}) {
+    const Shape shape{1, 70, 2, columns};
+    const auto count = static_cast<size_t>(shape.elements());
+    const auto run = [&](Device& device) {
+      const Tensor q = upload(device, random_values(count, 1), shape);
+      const Tensor k = upload(device, random_values(count, 2), shape);
+      const Tensor v = upload(device, random_values(count, 3), shape);
+      const ops::AttentionOptions options{.scale = 0.1, .want_log_sum_exp = true};
+      const auto forward = ops::attention(q, k, v, options);
+      const auto back = ops::attention_backward(upload(device, random_values(count, 4), shape), q,
+                                                k, v, forward, options);
+      return std::array{download(forward.output), download(back.q), download(back.k),
+                        download(back.v)};
+    };
+    const auto expected = run(cpu::cpu_device());
+    const auto got = run(old_card());
+    for (size_t i = 0; i < got.size(); ++i) CHECK(normalised_error(got[i], expected[i]) < 1e-10);
+  }
 }
 
 }  // namespace
