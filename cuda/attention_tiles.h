@@ -38,11 +38,16 @@ struct KeyRange {
 
 /// The sizes of one call.
 struct AttentionProblem {
-  int batches, queries, keys, heads, key_heads, columns;
-  unsigned group;  ///< query heads of a key head
-  int rows;        ///< of one problem
-  bool causal;
-  int window;               ///< 0: unlimited
+  int batches;              ///< B
+  int queries;              ///< T
+  int keys;                 ///< S
+  int heads;                ///< H
+  int key_heads;            ///< Hkv
+  int columns;              ///< D
+  unsigned group;           ///< query heads of a key head
+  int rows;                 ///< of one (batch, key head)
+  bool causal;              ///< a query sees no key behind its own
+  int window;               ///< keys that a query sees at most; 0: unlimited
   const uint8_t* key_mask;  ///< or null
   const KeyRange* real;     ///< [B] from the first unmasked key to the last; null without mask
   bool packs;               ///< lines consist of aligned packs of 16 bytes
@@ -84,31 +89,33 @@ Status check_sizes(const Arguments& a) {
 
 /// One (batch, key head) of a call: where its lines are, and what a query sees.
 struct AttentionItem {
-  int64_t row_base, row_step;  ///< offset of position 0, and from one position to the next
-  int64_t key_base, key_step;  ///< offset of key 0, and from one key to the next
-  const uint8_t* mask;         ///< of its keys, or null
-  KeyRange real;               ///< from the first real key to the last one
-  unsigned group;              ///< query heads of the key head
-  int columns;                 ///< D
-  int shift;                   ///< S - T
-  bool causal;
-  int window;
+  int64_t row_base;     ///< offset of row 0 in q
+  int64_t row_step;     ///< from one position to the next in q
+  int64_t key_base;     ///< offset of key 0 in k
+  int64_t key_step;     ///< from one key to the next in k
+  const uint8_t* mask;  ///< of its keys, or null
+  KeyRange real;        ///< from the first real key to the last one
+  unsigned group;       ///< query heads of the key head
+  int columns;          ///< D
+  int shift;            ///< S - T
+  bool causal;          ///< as the problem's
+  int window;           ///< as the problem's
 
   /// Problem `item` of a call.
-  __device__ AttentionItem(const AttentionProblem& p, unsigned item)
-      : row_step(int64_t{p.heads} * p.columns),
-        key_step(int64_t{p.key_heads} * p.columns),
-        group(p.group),
-        columns(p.columns),
-        shift(p.keys - p.queries),
-        causal(p.causal),
-        window(p.window) {
+  __device__ AttentionItem(const AttentionProblem& p, unsigned item) {
     const int64_t batch = item / static_cast<unsigned>(p.key_heads);
     const int64_t head = item % static_cast<unsigned>(p.key_heads);
+    row_step = static_cast<int64_t>(p.heads) * p.columns;
     row_base = batch * p.queries * row_step + head * p.group * p.columns;
+    key_step = static_cast<int64_t>(p.key_heads) * p.columns;
     key_base = batch * p.keys * key_step + head * p.columns;
     mask = p.key_mask == nullptr ? nullptr : p.key_mask + batch * p.keys;
     real = p.real == nullptr ? KeyRange{0, p.keys} : p.real[batch];
+    group = p.group;
+    columns = p.columns;
+    shift = p.keys - p.queries;
+    causal = p.causal;
+    window = p.window;
   }
 
   /// Offset of a key's D numbers in k and what is shaped like it.
