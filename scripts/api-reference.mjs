@@ -65,6 +65,8 @@ for (const exported of checker.getExportsOfModule(module)) {
   let kind = 'Types';
   if (ts.isClassDeclaration(first)) {
     kind = 'Classes';
+    const heritage = (first.heritageClauses ?? []).map((clause) => clause.getText());
+    if (heritage.length > 0) parts.push(`\`${heritage.join(' ')}\``);
     parts.push(documentation(symbol), ...classMembers(first));
   } else {
     if (ts.isFunctionDeclaration(first)) kind = 'Functions';

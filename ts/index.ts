@@ -45,6 +45,7 @@ export { clipGradNorm } from './nn/clip-grad-norm.js';
 export { type LrScheduleKind, type LrScheduleOptions, lrSchedule } from './nn/lr-schedule.js';
 export { LoraAdapter, type LoraOptions } from './nn/lora-adapter.js';
 export { noGrad } from './nn/no-grad.js';
+export { GroupOptimizer, type StepPart, type TrainedGroup } from './nn/group-optimizer.js';
 export type { Optimizer } from './nn/optimizer.js';
 export type { NamedParameter, OptimizerParameters, ParameterGroup } from './nn/parameter-groups.js';
 export { Parameter } from './nn/parameter.js';
