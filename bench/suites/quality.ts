@@ -250,7 +250,10 @@ export const suite: Suite = {
       const found = subjects(directory, options, quick);
       if (found.length < 3 && !quick) say('some models are missing: give --models and --texts');
       const windows = quick ? 32 : 280;
-      const file = join(here, '..', '.cache', quick ? 'quality-quick.jsonl' : 'quality.jsonl');
+      const results = (options.output as string | undefined) ?? join(here, '..', 'results');
+      const file = quick
+        ? join(here, '..', '.cache', 'quality-quick.jsonl')
+        : join(results, 'quality-cells.jsonl');
       const cache = new CellCache<Cell, Outcome>(file, options.fresh === true, cellKey);
       const dense = new Map<string, number>();
       for (const { name, directory: model, evaluation } of found) {
@@ -264,7 +267,6 @@ export const suite: Suite = {
       const left = await measureCells(context, cells, cache, found, directory, windows);
       addTargets(report, cells, cache, dense);
       addTables(report, cache, found, dense);
-      const results = (options.output as string | undefined) ?? join(here, '..', 'results');
       if (!quick || options.output !== undefined) writePlots(results, cache, found, dense);
       for (const { description } of found) report.note(`${description}.`);
       report.note(
