@@ -18,12 +18,14 @@ export interface Outcome {
   /** True fraction of parameters removed. */
   ratio: number;
   seconds: number;
+  /** Layers and key/value groups of the split, where other cells take theirs from this one. */
+  split?: Pick<PruneOptions, 'dropLayers' | 'keyValueGroups'>;
 }
 
 /** The options of `prune` that a variant stands for. */
 export type VariantOptions = Pick<
   PruneOptions,
-  'method' | 'metric' | 'recover' | 'shape' | 'selfSampled'
+  'method' | 'metric' | 'recover' | 'shape' | 'selfSampled' | 'dropLayers' | 'keyValueGroups'
 >;
 
 /** The variant whose figures are held against the targets: COMP as it comes. */
@@ -81,6 +83,20 @@ export const VARIANTS: Readonly<Record<string, VariantOptions>> = {
   ),
 };
 
+/** The metric whose search finds the split of every cell of the grid with the same recovery. */
+const SPLITTING_METRIC = 'reconstruction';
+
+/**
+ * The cell that a cell of the grid takes its split from: the same recovery with the default metric, so
+ * that metrics are compared at one split; `undefined` for cells that search for their own.
+ */
+export function splitSource(cell: Cell): Cell | undefined {
+  const [metric, recover] = cell.variant.split(' + ');
+  const inGrid = RECOVERIES.some((name) => name === recover);
+  if (!inGrid || metric === SPLITTING_METRIC) return undefined;
+  return { ...cell, variant: `${SPLITTING_METRIC} + ${recover}` };
+}
+
 /** Ratios of the measurement. */
 export const RATIOS = [0.1, 0.2, 0.3, 0.5] as const;
 
@@ -95,7 +111,9 @@ const KINDS = ['same kind', 'other kind'] as const;
 export function allCells(models: readonly string[], quick: boolean): Cell[] {
   const methods = [OURS, ...Object.keys(BASELINES)];
   const own = ['comp (per layer)', 'comp (paper: residual + mask)'];
-  const grid = METRICS.flatMap((m) => RECOVERIES.map((r) => `${m} + ${r}`));
+  // Cells that others take their split from come first.
+  const metrics = [SPLITTING_METRIC, ...METRICS.filter((name) => name !== SPLITTING_METRIC)];
+  const grid = metrics.flatMap((m) => RECOVERIES.map((r) => `${m} + ${r}`));
   const cells: Cell[] = [];
   const add = (
     variants: readonly string[],
@@ -134,7 +152,8 @@ export function allCells(models: readonly string[], quick: boolean): Cell[] {
 /** The outcomes of cells. */
 export type QualityCache = CellCache<Cell, Outcome>;
 
-/** A cell as a key of the cache. */
+/** A cell as a key of the cache; COMP as it comes is a cell of the grid too. */
 export function cellKey({ model, calibration, ratio, seed, variant }: Cell): string {
-  return [model, calibration, ratio, seed, variant].join(' | ');
+  const name = variant === `${SPLITTING_METRIC} + refit` ? OURS : variant;
+  return [model, calibration, ratio, seed, name].join(' | ');
 }

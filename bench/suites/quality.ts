@@ -20,6 +20,7 @@ import {
   type QualityCache,
   RECOVERIES,
   METRICS,
+  splitSource,
   VARIANTS,
 } from '../quality/cells.js';
 import { compare, curve, geometricMean, perplexityText, riseQuotient } from '../quality/summary.js';
@@ -34,6 +35,7 @@ async function measureCell(
   subject: Subject,
   directory: string,
   windows: number,
+  split: Outcome['split'],
 ): Promise<Outcome> {
   const output = join(directory, 'pruned');
   const start = performance.now();
@@ -46,6 +48,7 @@ async function measureCell(
     window: WINDOW,
     force: true,
     ...VARIANTS[cell.variant],
+    ...split,
   });
   const seconds = (performance.now() - start) / 1000;
   const { perplexity } = await evaluate(output, {
@@ -54,7 +57,14 @@ async function measureCell(
     maxWindows: windows,
   });
   await rm(output, { recursive: true, force: true });
-  return { perplexity, ratio: result.ratio, seconds };
+  const { dropped } = result.layers;
+  const groups = Math.max(...result.widths.numKeyValueHeads);
+  return {
+    perplexity,
+    ratio: result.ratio,
+    seconds,
+    split: { dropLayers: dropped, keyValueGroups: groups },
+  };
 }
 
 /** Measures cells until all are there or the time is up; returns how many are still missing. */
@@ -72,7 +82,9 @@ async function measureCells(
     if (performance.now() > end) return missing.length - index;
     const subject = found.find(({ name }) => name === cell.model)!;
     try {
-      const outcome = await measureCell(cell, subject, directory, windows);
+      const source = splitSource(cell);
+      const split = source === undefined ? undefined : cache.get(source)?.split;
+      const outcome = await measureCell(cell, subject, directory, windows, split);
       cache.set(cell, outcome);
       const figures = `${outcome.perplexity.toFixed(3)} in ${outcome.seconds.toFixed(1)} s`;
       say(`[${index + 1}/${missing.length}] ${Object.values(cell).join(', ')}: ${figures}`);
@@ -272,7 +284,8 @@ export const suite: Suite = {
       report.note(
         `Perplexity on ${windows} non-overlapping windows of ${WINDOW} tokens, each model with its ` +
           'own tokenizer; 128 calibration windows. Every method, baselines included, picks its own ' +
-          'split between layers, heads and channels by held-out calibration loss. Numbers: median ' +
+          'split between layers, heads and channels by held-out calibration loss; in the tables of ' +
+          'metric and recovery every recovery picks one, with reconstruction. Numbers: median ' +
           'over the seeds measured (lowest to highest). COMP lets the model write half of its ' +
           'calibration windows; "text only" and "half its own text" show what that is worth, to COMP ' +
           'and to the best baselines.',

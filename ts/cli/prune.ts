@@ -12,7 +12,7 @@ import { bytes, duration, percent, significant, whole } from './figures.js';
 import type { RunVerb } from './run-verb.js';
 import type { Style } from './style.js';
 import { pairs } from './table.js';
-import { autoOr, files, integer, number } from './values.js';
+import { autoOr, files, integer, integers, number } from './values.js';
 
 const EXAMPLES = `
 Examples:
@@ -53,6 +53,16 @@ export function addPrune(program: Command, run: RunVerb): void {
       '--layer-share <share>',
       'of the ratio that goes to whole layers (default: auto)',
       autoOr(number(0, 1)),
+    )
+    .option(
+      '--drop-layers <indices>',
+      'layers that go, from 0, separated by commas (default: auto)',
+      autoOr(integers(0)),
+    )
+    .option(
+      '--key-value-groups <n>',
+      'that stay in each layer, with their heads (default: auto)',
+      autoOr(integer(1)),
     )
     .addOption(
       choice('--shape <shape>', 'widths of the layers (default: uniform; taylor: per-layer)', [

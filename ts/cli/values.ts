@@ -17,6 +17,11 @@ export function integer(low: number, high = Number.MAX_SAFE_INTEGER): ValueParse
   };
 }
 
+/** Whole numbers of at least `low`, separated by commas. */
+export function integers(low: number): ValueParser<number[]> {
+  return (text) => text.split(',').map((part) => integer(low)(part));
+}
+
 /** A number from `low` to `high`; `open` excludes both ends. */
 export function number(low: number, high: number, { open = false } = {}): ValueParser<number> {
   return (text) => {

@@ -53,7 +53,7 @@ test('every split removes what it says, at least the ratio and hardly more', () 
     const splits = candidateSplits(config, {
       ratio,
       layerShare: 'auto',
-      dropSets: [[middle]],
+      dropSets: [[], [middle]],
       align: 8,
       halve: true,
       groups: 'auto' as const,
@@ -79,7 +79,7 @@ test('widths are multiples of the alignment that was asked for', () => {
     const request = {
       ratio: 0.2,
       layerShare: 0,
-      dropSets: [],
+      dropSets: [[]],
       align: 16,
       halve: false,
       groups: 'auto' as const,
@@ -99,7 +99,7 @@ test('a layer share fixes how many layers go', () => {
     numKeyValueHeads: 4,
   }));
   const deep = { ...config, layers, hiddenSize: 64, headDim: 16, vocabSize: 100 };
-  const dropSets = [[3], [3, 4], [3, 4, 5]];
+  const dropSets = [[], [3], [3, 4], [3, 4, 5]];
   const count = (layerShare: number) =>
     candidateSplits(deep, {
       ratio: 0.25,
@@ -131,7 +131,7 @@ test('per-layer widths keep the ratio and give influential layers more', () => {
     const [split] = candidateSplits(config, {
       ratio: 0.15,
       layerShare: 0,
-      dropSets: [],
+      dropSets: [[]],
       align: 1,
       halve: true,
       groups: 99,
@@ -158,7 +158,7 @@ test('head counts that a search proposes divide the hidden size, as transformers
     const splits = candidateSplits(config, {
       ratio: 0.2,
       layerShare: 'auto',
-      dropSets: [],
+      dropSets: [[]],
       align: 8,
       halve: true,
       groups: 'auto',

@@ -13,6 +13,7 @@ test('every option that is wrong is named', async () => {
     ['metric', ['magnitude', 'l2']],
     ['recover', ['sgd']],
     ['layerShare', [-0.1, 1.1, 'half', Number.NaN]],
+    ['dropLayers', [[-1], [0.5], [1, 1]]],
     ['shape', ['square']],
     ['align', [0, -8, 2.5]],
     ['protectFirst', [-1, 0.5]],
@@ -30,6 +31,19 @@ test('every option that is wrong is named', async () => {
       assert.match(error.message, name);
     }
   }
+});
+
+test('layers that go are refused beside what chooses layers itself', async () => {
+  for (const beside of [
+    { layerShare: 0.5 },
+    { method: 'shortgpt' },
+    { method: 'flap', shape: 'per-layer' },
+    { method: 'taylor' },
+  ] as const) {
+    await fails(() => resolvePruneOptions({ ...given, dropLayers: [2], ...beside }), 'CONFIG');
+  }
+  const uniform = { method: 'taylor', shape: 'uniform', dropLayers: [2] } as const;
+  assert.equal(resolvePruneOptions({ ...given, ...uniform }).dropLayers, [2]);
 });
 
 test('ratios from 0 to below 1 are accepted', () => {

@@ -8,7 +8,7 @@ import { modelParameters } from '../../../ts/systems/comp/parameter-budget.js';
 import { prune } from '../../../ts/systems/comp/prune.js';
 import { evaluate } from '../../../ts/training/evaluate.js';
 import { PRUNE_METHODS, type PruneOptions } from '../../../ts/systems/comp/prune-options.js';
-import { assert, test } from '../../harness.js';
+import { assert, fails, test } from '../../harness.js';
 import { temporaryDirectory } from '../../temporary-directory.js';
 import { calibrationText, demoModel, filesOf, smallModel } from './small-model.js';
 
@@ -191,6 +191,21 @@ test('the result has the tokenizer, a record of the run and nothing else', async
   assert.is(record.command, 'prune');
   assert.is(record.options.method, 'comp');
   assert.is(Object.keys(record.inputs).length, 3);
+});
+
+test('layers and groups that are given go without a search', async () => {
+  const run = options({ ratio: 0.3, dropLayers: [3, 0], keyValueGroups: 4 });
+  const { layers, widths, splits, ratio } = await prune(demoModel, run);
+  assert.equal(layers.dropped, [0, 3]);
+  assert.equal(widths.numKeyValueHeads, [4, 4, 4]);
+  assert.is(splits.length, 1);
+  assert.ok(ratio >= 0.3);
+  const chosen = await prune(demoModel, options({ ratio: 0.3, dropLayers: [] }));
+  assert.equal(chosen.layers.dropped, []);
+  for (const dropLayers of [[5], [0, 1, 2, 3, 4]]) {
+    const error = await fails(() => prune(demoModel, options({ dropLayers })), 'CONFIG');
+    assert.match(error.message, 'dropLayers');
+  }
 });
 
 test('progress tells the phases in order', async () => {

@@ -16,7 +16,7 @@ export interface CandidateRequest {
   ratio: number;
   /** Share of the ratio for whole layers. */
   layerShare: 'auto' | number;
-  /** Sets of layers that may go together, by their size; the empty set is always one. */
+  /** Sets of layers that may go together, the empty one where no layer need go, by their size. */
   dropSets: readonly (readonly number[])[];
   /** MLP widths become multiples of this. */
   align: number;
@@ -40,10 +40,10 @@ export function candidateSplits(config: ModelConfig, request: CandidateRequest):
   const all = Math.max(...config.layers.map((layer) => layer.numKeyValueHeads));
   const mostGroups = request.groups === 'auto' ? all : Math.min(all, request.groups);
   const fewest = request.groups === 'auto' ? 1 : mostGroups;
-  const sets = [[], ...request.dropSets];
-  const wanted = layerShare === 'auto' ? undefined : layersFor(config, ratio * layerShare, sets);
+  const wanted =
+    layerShare === 'auto' ? undefined : layersFor(config, ratio * layerShare, request.dropSets);
   const found: Split[] = [];
-  for (const dropped of sets) {
+  for (const dropped of request.dropSets) {
     if (wanted !== undefined && dropped.length !== wanted) continue;
     for (let groups = mostGroups; groups >= fewest; groups--) {
       const stock = request.groups === 'auto' && whole.length === 0;

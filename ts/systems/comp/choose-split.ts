@@ -1,4 +1,5 @@
 import { EspalierError } from '../../common/errors.js';
+import type { ModelConfig } from '../../formats/model-config.js';
 import { type Calibration, thinCalibration } from '../../pruning/calibration.js';
 import { calibrationChunks, disposeChunks } from '../../pruning/calibration-chunks.js';
 import type { BlockMethod } from '../../pruning/block-task.js';
@@ -54,7 +55,8 @@ export async function chooseSplit(
   }
   // Larger models take half of the ratio from whole layers, the rest from channels.
   const searched = isAffordable(config, options.window);
-  const layerShare = options.layerShare === 'auto' && !searched ? 0.5 : options.layerShare;
+  const halved = options.layerShare === 'auto' && options.dropLayers === 'auto' && !searched;
+  const layerShare = halved ? 0.5 : options.layerShare;
   const request = {
     ratio,
     align: asked,
@@ -85,13 +87,14 @@ async function layerSets(
   layerShare: 'auto' | number,
   searched: boolean,
 ): Promise<number[][]> {
-  const { influence, droppable, options } = choice;
+  const { influence, droppable, options, bench } = choice;
+  if (options.dropLayers !== 'auto') return [givenLayers(options.dropLayers, bench.config)];
   const most = layerShare === 0 ? 0 : droppable.length;
   const orders = [influence];
   if (searched && most > 0 && options.method === 'comp') {
     orders.push(await withFewWindows(choice, (few) => lossesWithout(few, choice)));
   }
-  const sets = new Map<string, number[]>();
+  const sets = new Map<string, number[]>([['', []]]);
   for (let count = 1; count <= most; count++) {
     for (const order of orders) {
       const set = leastImportant(order, droppable, count);
@@ -101,6 +104,24 @@ async function layerSets(
     }
   }
   return [...sets.values()];
+}
+
+/** @throws EspalierError `CONFIG` for layers that the model does not have, or all that it has */
+function givenLayers(dropLayers: readonly number[], { layers }: ModelConfig): number[] {
+  const beyond = dropLayers.find((layer) => layer >= layers.length);
+  const problem =
+    beyond !== undefined
+      ? `a layer below ${layers.length}, got ${beyond}`
+      : dropLayers.length === layers.length
+        ? 'at least one layer to stay, got all'
+        : undefined;
+  if (problem !== undefined) {
+    throw new EspalierError('CONFIG', `dropLayers: expected ${problem}`, {
+      op: 'prune',
+      details: { option: 'dropLayers' },
+    });
+  }
+  return [...dropLayers].sort((a, b) => a - b);
 }
 
 /**

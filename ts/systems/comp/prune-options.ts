@@ -54,6 +54,11 @@ export interface PruneOptions extends LongOperationOptions {
    * to the unpruned model's.
    */
   layerShare?: 'auto' | number;
+  /**
+   * Indices of the layers that go, from 0, in place of `layerShare` and of the protection of layers;
+   * `auto`, the default, leaves them to the search.
+   */
+  dropLayers?: 'auto' | readonly number[];
   /** Key/value groups that stay in each layer; `auto`, the default, leaves them to the search. */
   keyValueGroups?: 'auto' | number;
   /**
@@ -138,6 +143,7 @@ export function resolvePruneOptions(options: PruneOptions): ResolvedPruneOptions
     metric: options.metric ?? 'reconstruction',
     recover: options.recover ?? 'refit',
     layerShare: options.layerShare ?? 'auto',
+    dropLayers: options.dropLayers ?? 'auto',
     keyValueGroups: options.keyValueGroups ?? 'auto',
     shape: options.shape ?? (options.method === 'taylor' ? 'per-layer' : 'uniform'),
     align: options.align ?? 'auto',
@@ -170,6 +176,7 @@ export function resolvePruneOptions(options: PruneOptions): ResolvedPruneOptions
   }
   if (resolved.layerShare !== 'auto') range('layerShare', resolved.layerShare, 0, 1, 'to');
   if (resolved.selfSampled !== 'auto') range('selfSampled', resolved.selfSampled, 0, 1, 'to');
+  if (resolved.dropLayers !== 'auto') checkDropLayers(resolved, resolved.dropLayers);
   if (resolved.keyValueGroups !== 'auto') whole('keyValueGroups', resolved.keyValueGroups, 1);
   range('heldOut', resolved.heldOut, 0, 0.5, 'to');
   range('blend', resolved.blend, 0, 1, 'to');
@@ -179,6 +186,19 @@ export function resolvePruneOptions(options: PruneOptions): ResolvedPruneOptions
   }
   for (const damping of resolved.dampings) range('dampings', damping, 0, Number.MAX_VALUE, 'to');
   return resolved;
+}
+
+function checkDropLayers(
+  { method, shape, layerShare }: ResolvedPruneOptions,
+  layers: readonly number[],
+): void {
+  for (const layer of layers) whole('dropLayers', layer, 0);
+  if (new Set(layers).size < layers.length) refuse('dropLayers', 'every layer once', layers);
+  if (layerShare !== 'auto') refuse('layerShare', 'auto beside dropLayers', layerShare);
+  const published = (method === 'flap' || method === 'taylor') && shape === 'per-layer';
+  if (method === 'shortgpt' || published) {
+    refuse('dropLayers', `auto for ${method}, which chooses itself`, layers);
+  }
 }
 
 function refuse(name: string, expected: string, got: unknown): never {

@@ -28,7 +28,7 @@ export function taylorSplits(config: ModelConfig, request: TaylorRequest): Split
     const splits =
       whole.length === count
         ? []
-        : candidateSplits(config, { ...rest, whole, layerShare: 0, dropSets: [] });
+        : candidateSplits(config, { ...rest, whole, layerShare: 0, dropSets: [[]] });
     if (splits.length > 0) return splits.sort((x, y) => unevenness(x) - unevenness(y));
     if (protectFirst === 'auto' && first > 0) first--;
     else if (protectLast === 'auto' && last > 0) last--;
