@@ -42,6 +42,8 @@ class CudaBackend final : public Backend {
   Status copy_to_host(void* target, const ConstView& source) override;
   Status copy(const View& target, const ConstView& source) override;
   Status clear(const View& target) override;
+  Status mark(std::unique_ptr<Mark>& mark) override;
+  Status elapsed(const Mark& from, const Mark& to, double& seconds) override;
 
   Status embedding(const EmbeddingArguments& arguments) override;
   Status linear(const LinearArguments& arguments) override;

@@ -55,6 +55,7 @@ export * as ops from './ops/index.js';
 export { prune } from './systems/comp/prune.js';
 export type { CompMetric, PruneMethod, PruneOptions } from './systems/comp/prune-options.js';
 export type { PruneResult } from './systems/comp/prune-result.js';
+export { Mark } from './tensor/mark.js';
 export { keep, scope } from './tensor/scope.js';
 export { Tensor, type TensorOptions } from './tensor/tensor.js';
 export { type EvaluateOptions, type Evaluation, evaluate } from './training/evaluate.js';

@@ -3,9 +3,11 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 
 #include "binding/core/lora_arguments.h"
 #include "binding/core/loss_arguments.h"
+#include "binding/core/mark.h"
 #include "binding/core/merge_arguments.h"
 #include "binding/core/op_arguments.h"
 #include "binding/core/optimizer_arguments.h"
@@ -42,6 +44,11 @@ class Backend {
   virtual Status copy(const View& target, const ConstView& source) = 0;
   /// Zeroes a tensor.
   virtual Status clear(const View& target) = 0;
+  /// Puts a mark behind all work queued so far.
+  virtual Status mark(std::unique_ptr<Mark>& mark) = 0;
+  /// Waits until the device has passed two marks of this backend, and gives the seconds it took
+  /// from one to the other by its own clock.
+  virtual Status elapsed(const Mark& from, const Mark& to, double& seconds) = 0;
 
   /// The ops, one method each; op_arguments.h says what every one computes.
   virtual Status embedding(const EmbeddingArguments& arguments) = 0;

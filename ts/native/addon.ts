@@ -14,6 +14,11 @@ export interface NativeMappedFile {
   readonly __nativeMappedFile: unique symbol;
 }
 
+/** A point in a device's queue as the addon hands it out. */
+export interface NativeMark {
+  readonly __nativeMark: unique symbol;
+}
+
 type T = NativeTensor;
 type Maybe = NativeTensor | undefined;
 
@@ -84,7 +89,10 @@ export interface NativeAddon {
   setCacheLimit(bytes: number): void;
   memory(device?: string): NativeMemory;
   resetPeakMemory(device?: string): void;
+  mark(device: string): NativeMark;
+  elapsed(from: NativeMark, to: NativeMark): T;
   probeCuda(library: string): NativeCudaProbe;
+  describeCuda(library: string): string;
   openCuda(library: string, ordinal: number): string;
   capabilities(): { simd: string; libraries: Record<string, string> };
 

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <mutex>
 #include <random>
 #include <vector>
 
@@ -121,7 +122,7 @@ struct Block {
   uint64_t threads_run = 0;
 };
 
-// All kernels run on the device's dispatcher thread, one after the other.
+// One kernel at a time: the streams of several devices take turns.
 Block& block() {
   static Block instance;
   return instance;
@@ -221,6 +222,8 @@ Context& current() {
 
 void run_grid(dim3 blocks, dim3 threads, size_t shared_bytes, const std::function<void()>& kernel) {
   static std::minstd_rand shuffler(12345);
+  static std::mutex turn;
+  const std::lock_guard lock(turn);
   Block& b = block();
   const size_t count = size_t{threads.x} * threads.y * threads.z;
   if (count == 0 || count > 1024) give_up("a block needs 1 to 1024 threads");

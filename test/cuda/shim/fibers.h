@@ -64,4 +64,7 @@ const uint64_t* warp_exchange_words(unsigned mask, const uint64_t* words, int co
 /// Threads run since the process began, to tell that a kernel did run.
 uint64_t threads_run();
 
+/// Number of emulated cards; they share one memory.
+int devices();
+
 }  // namespace espalier::shim

@@ -1,8 +1,10 @@
 // The part of CUDA's runtime that espalier calls, on host memory. Every block of "device" memory
 // has guards around it and starts as 0xff bytes (NaN as any float), so that what writes outside or
 // reads what nobody wrote shows. ESPALIER_SHIM_MEMORY limits the bytes that can be taken;
-// ESPALIER_SHIM_CAPABILITY is ten times the compute capability, 80 when not given.
+// ESPALIER_SHIM_CAPABILITY is ten times the compute capability, 80 when not given;
+// ESPALIER_SHIM_DEVICES is the number of cards, 1 when not given.
 #include <array>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
@@ -50,8 +52,17 @@ void check_guards(void* data, size_t bytes) {
 
 }  // namespace
 
+namespace espalier::shim {
+
+int devices() {
+  const char* text = std::getenv("ESPALIER_SHIM_DEVICES");
+  return text == nullptr ? 1 : std::stoi(text);
+}
+
+}  // namespace espalier::shim
+
 cudaError_t cudaSetDevice(int ordinal) {
-  return ordinal == 0 ? cudaSuccess : cudaErrorInvalidValue;
+  return ordinal >= 0 && ordinal < espalier::shim::devices() ? cudaSuccess : cudaErrorInvalidValue;
 }
 
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int /*ordinal*/) {
@@ -148,6 +159,32 @@ cudaError_t cudaStreamSynchronize(cudaStream_t /*stream*/) {
   Blocks& b = blocks();
   const std::lock_guard lock(b.mutex);
   for (const auto& [data, bytes] : b.sizes) check_guards(data, bytes);
+  return cudaSuccess;
+}
+
+struct CudaShimEvent {
+  std::chrono::steady_clock::time_point time;
+};
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned /*flags*/) {
+  *event = new CudaShimEvent;
+  return cudaSuccess;
+}
+
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  delete event;
+  return cudaSuccess;
+}
+
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t /*stream*/) {
+  event->time = std::chrono::steady_clock::now();
+  return cudaSuccess;
+}
+
+cudaError_t cudaEventSynchronize(cudaEvent_t /*event*/) { return cudaSuccess; }
+
+cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t from, cudaEvent_t to) {
+  *milliseconds = std::chrono::duration<float, std::milli>(to->time - from->time).count();
   return cudaSuccess;
 }
 
