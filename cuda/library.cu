@@ -26,7 +26,6 @@ ESPALIER_EXPORT espalier::Backend* espalier_backend_create(espalier::BackendRequ
   return backend;
 }
 
-// One line about the libraries that were found, cut to `bytes`; makes no context.
-ESPALIER_EXPORT void espalier_cuda_describe(char* text, size_t bytes) {
+ESPALIER_EXPORT void espalier_backend_describe(char* text, size_t bytes) {
   std::snprintf(text, bytes, "%s", espalier::cuda::describe_cublaslt().c_str());
 }

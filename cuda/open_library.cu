@@ -71,10 +71,12 @@ OpenedLibrary open_library(const std::string& name) {
       result.reason.clear();
       return result;
     }
+    const std::string why = dlerror();
     std::error_code error;
-    const bool broken = !place.empty() && fs::exists(path, error);
+    // The loader names what it missed: the library itself, or another one that this one needs.
+    const bool present = place.empty() ? !why.starts_with(name + ":") : fs::exists(path, error);
     // What is there and cannot be opened explains more than the places that have nothing.
-    if (broken && result.reason.empty()) result.reason = dlerror();
+    if (present && result.reason.empty()) result.reason = "cannot open " + path + ": " + why;
     looked += (looked.empty() ? "" : ", ") + (place.empty() ? "the loader's places" : place);
   }
   if (result.reason.empty()) {

@@ -112,11 +112,11 @@ async function worker() {
 }
 await Promise.all(Array.from({ length: availableParallelism() }, worker));
 
-// Nothing but the two functions is seen from outside, so no symbol of ours meets one of the addon's.
+// Nothing but the three functions is seen from outside, so no symbol of ours meets one of the addon's.
 const exported = join(output, 'exported.map');
 writeFileSync(
   exported,
-  '{ global: espalier_backend_probe; espalier_backend_create; local: *; };\n',
+  '{ global: espalier_backend_probe; espalier_backend_create; espalier_backend_describe; local: *; };\n',
 );
 const linked = `${toolkit.version} ${sources.map((source) => readFileSync(join(objects, `${basename(source)}.o.stamp`), 'utf8')).join(' ')}`;
 const current = join(output, 'current');

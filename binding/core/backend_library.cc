@@ -2,6 +2,9 @@
 
 #include <dlfcn.h>
 
+#include <array>
+#include <type_traits>
+
 #include "binding/core/backend.h"
 
 namespace espalier {
@@ -23,12 +26,13 @@ BackendLibrary::BackendLibrary(const std::string& path) : path_(path) {
     const char* reason = dlerror();
     unavailable(reason == nullptr ? "could not open " + path : reason);
   }
-  probe_ = reinterpret_cast<BackendProbeFunction>(dlsym(library, "espalier_backend_probe"));
-  create_ = reinterpret_cast<BackendCreateFunction>(dlsym(library, "espalier_backend_create"));
-  if (probe_ == nullptr || create_ == nullptr) {
-    unavailable(path + " is no backend of espalier: it lacks espalier_backend_" +
-                (probe_ == nullptr ? "probe" : "create"));
-  }
+  const auto bind = [&](auto& function, const char* name) {
+    function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(dlsym(library, name));
+    if (function == nullptr) unavailable(path + " is no backend of espalier: it lacks " + name);
+  };
+  bind(probe_, "espalier_backend_probe");
+  bind(create_, "espalier_backend_create");
+  bind(describe_, "espalier_backend_describe");
 }
 
 BackendProbe BackendLibrary::probe() const {
@@ -38,6 +42,12 @@ BackendProbe BackendLibrary::probe() const {
     unavailable(path_ + " was built for another version of espalier");
   }
   return probe;
+}
+
+std::string BackendLibrary::description() const {
+  std::array<char, 4096> text{};
+  describe_(text.data(), text.size());
+  return text.data();
 }
 
 std::unique_ptr<Backend> BackendLibrary::create(int ordinal, Backend& host) const {

@@ -2,6 +2,7 @@
 // run time.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -39,6 +40,11 @@ using BackendProbeFunction = void (*)(BackendProbe*);
 /// Exported as `espalier_backend_create`.
 using BackendCreateFunction = Backend* (*)(BackendRequest*);
 
+/// Writes, one a line and cut to `bytes`, which of the GPU vendor's libraries the backend uses and
+/// why others are not used; opens them if need be, makes no context. Exported as
+/// `espalier_backend_describe`.
+using BackendDescribeFunction = void (*)(char* text, size_t bytes);
+
 /// Hash of the headers in binding/core, which the two sides share: it differs when one of them was
 /// compiled with other ones.
 uint32_t backend_abi();
@@ -47,11 +53,13 @@ uint32_t backend_abi();
 class BackendLibrary {
  public:
   /// Opens the library at `path`. Throws Error DEVICE_UNAVAILABLE when it cannot be opened or lacks
-  /// one of the two functions.
+  /// one of the three functions.
   explicit BackendLibrary(const std::string& path);
 
   /// Asks the library about this machine. Throws Error DEVICE_UNAVAILABLE for another ABI.
   [[nodiscard]] BackendProbe probe() const;
+  /// What the library says of the libraries that it looks for itself, one a line.
+  [[nodiscard]] std::string description() const;
   /// Makes the backend of device `ordinal`; `host` must live as long. Throws Error
   /// DEVICE_UNAVAILABLE with the library's reason.
   [[nodiscard]] std::unique_ptr<Backend> create(int ordinal, Backend& host) const;
@@ -60,6 +68,7 @@ class BackendLibrary {
   std::string path_;
   BackendProbeFunction probe_ = nullptr;
   BackendCreateFunction create_ = nullptr;
+  BackendDescribeFunction describe_ = nullptr;
 };
 
 }  // namespace espalier

@@ -9,3 +9,5 @@ extern "C" void espalier_backend_probe(espalier::BackendProbe* probe) {
 extern "C" espalier::Backend* espalier_backend_create(espalier::BackendRequest* /*request*/) {
   return nullptr;
 }
+
+extern "C" void espalier_backend_describe(char* text, size_t /*bytes*/) { *text = '\0'; }

@@ -120,7 +120,8 @@ function backendOf(name: string, code: string): string {
   return compile(process.env.CC ?? 'cc', join(folder, `lib${name}.so`), [source]);
 }
 
-const noBackend = 'void *espalier_backend_create(void *request) { return 0; }';
+const noBackend = `void *espalier_backend_create(void *request) { return 0; }
+   void espalier_backend_describe(char *text, size_t bytes) { strcpy(text, "a library\\nanother"); }`;
 const probeWith = (number: string, score: number) =>
   `void espalier_backend_probe(int *probe) { probe[0] = (int)${number}; probe[1] = ${score};
    strcpy((char *)(probe + 2), "what the library says"); }`;
@@ -130,11 +131,14 @@ test('what is no backend library is refused with its path', async () => {
   writeFileSync(text, 'not a library');
   const foreign = backendOf('foreign', 'int unrelated;');
   const half = backendOf('half', probeWith(abi, 1));
+  const silent = noBackend.slice(0, noBackend.indexOf('\n'));
+  const mute = backendOf('mute', `${probeWith(abi, 1)}\n${silent}`);
   const refused: [string, string][] = [
     [join(folder, 'absent.so'), 'No such file'],
     [text, 'text.so'],
     [foreign, 'lacks espalier_backend_probe'],
     [half, 'lacks espalier_backend_create'],
+    [mute, 'lacks espalier_backend_describe'],
   ];
   for (const [path, reason] of refused) {
     const error = await fails(() => native().probeCuda(path), 'DEVICE_UNAVAILABLE');
@@ -149,6 +153,11 @@ test('a library of another version is refused before it makes anything', async (
     const error = await fails(ask, 'DEVICE_UNAVAILABLE');
     assert.match(error.message, 'another version of espalier');
   }
+});
+
+test('a library says what it found beside itself', () => {
+  const open = backendOf('open', `${probeWith(abi, 1)}\n${noBackend}`);
+  assert.is(native().describeCuda(open), 'a library\nanother');
 });
 
 test('a device that cannot be had is refused with what the library says', async () => {

@@ -51,7 +51,10 @@ export function doctorText(report: DoctorReport, style: Style): string {
     ...Object.entries(report.libraries),
     ['threads', `${threads.default} by default (${threads.source})`],
     ['memory', `${bytes(memory.available)} free of ${bytes(memory.total)}`],
-    ...cuda.reasons.map((reason, index): [string, string] => [index === 0 ? 'CUDA' : '', reason]),
+    ...[...cuda.reasons, ...cuda.libraries].map((reason, index): [string, string] => [
+      index === 0 ? 'CUDA' : '',
+      reason,
+    ]),
     ['', `→ ${cuda.remedy}`],
   ];
   const problems = report.problems.map(

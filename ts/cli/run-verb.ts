@@ -1,5 +1,6 @@
 import { EspalierError } from '../common/errors.js';
 import type { LongOperationOptions, ProgressEvent } from '../common/events.js';
+import { cudaLibraries } from '../native/cuda-libraries.js';
 import { setThreads } from '../native/threads.js';
 import type { CommonFlags } from './common-flags.js';
 import { errorDocument, errorLines } from './error-lines.js';
@@ -64,6 +65,7 @@ export async function runVerb<R>(
       },
     });
     progress.close();
+    if (flags.verbose === true) for (const text of cudaLibraries()) progress.note(text);
     const yellow = styleFor(err.colour).yellow;
     for (const text of verb.warnings?.(result) ?? []) {
       progress.note(`${yellow('warning:')} ${text}`);

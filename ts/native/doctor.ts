@@ -4,6 +4,7 @@ import { packageVersion } from '../common/environment.js';
 import type { EspalierError } from '../common/errors.js';
 import { native } from './addon.js';
 import { cpuFeatures } from './cpu-features.js';
+import { cudaLibraries } from './cuda-libraries.js';
 import { type CudaProbe, probeCuda } from './cuda-probe.js';
 import { defaultThreads } from './default-threads.js';
 import { addonPath } from './load-addon.js';
@@ -35,7 +36,8 @@ export interface DoctorReport {
   threads: { default: number; source: string };
   /** Bytes; `available` is what a new process may use without swapping. */
   memory: { total: number; available: number };
-  cuda: CudaProbe;
+  /** `libraries`: which of NVIDIA's are used or missing, a sentence each, where CUDA can be used. */
+  cuda: CudaProbe & { libraries: readonly string[] };
   problems: DoctorProblem[];
 }
 
@@ -68,6 +70,7 @@ export function doctor(): DoctorReport {
   const path = attempt(addonPath);
   const capabilities = attempt(() => native().capabilities());
   const processors = cpus();
+  const cuda = probeCuda();
   return {
     healthy: problems.length === 0,
     version: packageVersion(),
@@ -97,7 +100,7 @@ export function doctor(): DoctorReport {
     libraries: capabilities?.libraries ?? {},
     threads: { default: threads?.threads ?? 1, source: threads?.source ?? 'none' },
     memory: { total: totalmem(), available: freemem() },
-    cuda: probeCuda(),
+    cuda: { ...cuda, libraries: cuda.available ? cudaLibraries(cuda.backend) : [] },
     problems,
   };
 }

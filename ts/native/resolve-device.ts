@@ -1,5 +1,6 @@
 import { EspalierError } from '../common/errors.js';
 import { native } from './addon.js';
+import { noteCudaInUse } from './cuda-libraries.js';
 import { probeCuda } from './cuda-probe.js';
 
 /** What a caller may ask for; `cuda` is `cuda:0`. */
@@ -30,7 +31,11 @@ export function resolveDevice(request: string = 'auto'): ResolvedDevice {
     });
   }
   const { available, backend, reasons, remedy } = probeCuda();
-  if (available) return { device: native().openCuda(backend!, Number(ordinal?.[1] ?? 0)), reasons };
+  if (available) {
+    const device = native().openCuda(backend!, Number(ordinal?.[1] ?? 0));
+    noteCudaInUse(backend!);
+    return { device, reasons };
+  }
   if (request === 'auto') return { device: 'cpu', reasons };
   throw new EspalierError('DEVICE_UNAVAILABLE', `device cuda: ${reasons.join('; ')}`, {
     op: 'resolveDevice',

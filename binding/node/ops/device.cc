@@ -84,6 +84,11 @@ const Registration kProbeCuda("probeCuda", [](const Arguments& a) -> Napi::Value
   return result;
 });
 
+// describeCuda(path) -> which of NVIDIA's libraries are used, one a line
+const Registration kDescribeCuda("describeCuda", [](const Arguments& a) -> Napi::Value {
+  return Napi::String::New(a.env(), BackendLibrary(a.text(0, "path")).description());
+});
+
 // openCuda(path, ordinal) -> name of the device
 const Registration kOpenCuda("openCuda", [](const Arguments& a) -> Napi::Value {
   const int64_t ordinal = a.integer(1, "ordinal");

@@ -51,8 +51,8 @@ int64_t products_made() {
 std::string description() {
   static void* const library = dlopen(ESPALIER_CUDA_SHIM_LIBRARY, RTLD_NOW);
   char text[512] = "";
-  reinterpret_cast<void (*)(char*, size_t)>(dlsym(library, "espalier_cuda_describe"))(text,
-                                                                                      sizeof(text));
+  reinterpret_cast<void (*)(char*, size_t)>(dlsym(library, "espalier_backend_describe"))(
+      text, sizeof(text));
   return text;
 }
 
