@@ -50,6 +50,30 @@ TEST_CASE("gatherRows and gatherColumns copy what the indices name, for every dt
   }
 }
 
+TEST_CASE(
+    "principalSubmatrix takes the same rows and columns, from f64 matrices of every size too") {
+  for (Device* device : devices()) {
+    for (const int32_t n : {1, 7, 70}) {
+      std::vector<double> values(static_cast<size_t>(n * n));
+      for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<double>(i);
+      const Tensor x = upload(*device, values, {n, n}, DType::f64);
+      const std::vector<int32_t> kept{n - 1, 0, n / 2};
+      const Tensor part = ops::principal_submatrix(x, upload(*device, kept, {3}, DType::i32));
+      CHECK(part.shape() == Shape{3, 3});
+      std::vector<double> expected;
+      for (const int32_t row : kept) {
+        for (const int32_t column : kept) expected.push_back(row * n + column);
+      }
+      CHECK(download<double>(part) == expected);
+      std::vector<double> target;
+      const Tensor bad = upload(*device, std::vector<int32_t>{n}, {1}, DType::i32);
+      CHECK(download(ops::principal_submatrix(x, bad), target).code() == ErrorCode::shape);
+    }
+    const Tensor wide(*device, {2, 3}, DType::f32);
+    CHECK_THROWS_AS(ops::principal_submatrix(wide, Tensor(*device, {1}, DType::i32)), Error);
+  }
+}
+
 TEST_CASE("gathering fails the read for an index out of range, and takes empty lists") {
   for (Device* device : devices()) {
     const Tensor x = counting<float>(*device, DType::f32);
