@@ -17,14 +17,18 @@
 
 namespace espalier::test {
 
-/// The CUDA backend: the library that ESPALIER_CUDA_LIB names, or the emulated GPU of this build.
+/// A new stream on the first GPU: of the library that ESPALIER_CUDA_LIB names, or the emulated one
+/// of this build. Devices are never destroyed.
+inline Device& new_cuda_device() {
+  const char* path = std::getenv("ESPALIER_CUDA_LIB");
+  const BackendLibrary library(path == nullptr ? ESPALIER_CUDA_SHIM_LIBRARY : path);
+  return *new Device("cuda:0", library.create(0, cpu::cpu_device().backend()));
+}
+
+/// The CUDA backend that op tests share.
 inline Device& cuda_device() {
-  static auto* const device = [] {
-    const char* path = std::getenv("ESPALIER_CUDA_LIB");
-    const BackendLibrary library(path == nullptr ? ESPALIER_CUDA_SHIM_LIBRARY : path);
-    return new Device("cuda:0", library.create(0, cpu::cpu_device().backend()));
-  }();
-  return *device;
+  static Device& device = new_cuda_device();
+  return device;
 }
 
 /// All devices of this build.

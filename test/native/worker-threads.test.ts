@@ -5,6 +5,7 @@ import { Worker } from 'node:worker_threads';
 import { native } from '../../ts/native/addon.js';
 import { rmsNorm } from '../../ts/ops/rms-norm.js';
 import { Tensor } from '../../ts/tensor/tensor.js';
+import { device } from '../device.js';
 import { assert, test } from '../harness.js';
 
 const busy = new URL('./workers/busy.ts', import.meta.url);
@@ -18,10 +19,11 @@ function startBusy(): Worker {
 
 test('several workers and the main thread compute at once, each its own result', async () => {
   const inputs = [3, 5, 7, 11].map((value) => new Float32Array(16).fill(value));
-  const workers = inputs.map((input) => new Worker(compute, { workerData: input }));
+  const workers = inputs.map((input) => new Worker(compute, { workerData: { input, device } }));
   const results = await Promise.all(workers.map((worker) => once(worker, 'message')));
-  const weight = Tensor.from(new Float32Array(16).fill(1));
-  const own = await rmsNorm(Tensor.from(new Float32Array(16).fill(2), [1, 16]), weight, 0).read();
+  const weight = Tensor.from(new Float32Array(16).fill(1), [16], { device });
+  const twos = Tensor.from(new Float32Array(16).fill(2), [1, 16], { device });
+  const own = await rmsNorm(twos, weight, 0).read();
   for (const [result] of results) assert.equal(result, own);
 });
 
@@ -30,8 +32,8 @@ test('a worker terminated in the middle of its work leaves the device usable', a
     const worker = startBusy();
     await once(worker, 'message');
     await worker.terminate();
-    const x = Tensor.from([3, 4], [1, 2]);
-    const y = rmsNorm(x, Tensor.from([1, 1]), 0);
+    const x = Tensor.from([3, 4], [1, 2], { device });
+    const y = rmsNorm(x, Tensor.from([1, 1], [2], { device }), 0);
     assert.is((await y.read()).length, 2);
     y.dispose();
   }
@@ -40,13 +42,13 @@ test('a worker terminated in the middle of its work leaves the device usable', a
 test('a hundred workers load and unload the addon without keeping memory', async () => {
   const input = new Float32Array(8).fill(1);
   const round = async () => {
-    const worker = new Worker(compute, { workerData: input });
+    const worker = new Worker(compute, { workerData: { input, device } });
     await Promise.all([once(worker, 'message'), once(worker, 'exit')]);
   };
   for (let i = 0; i < 5; i++) await round();
-  const before = native().memory().inUse;
+  const before = native().memory(device).inUse;
   for (let i = 0; i < 100; i++) await round();
-  assert.ok(native().memory().inUse <= before + 4096, 'native memory grew');
+  assert.ok(native().memory(device).inUse <= before + 4096, 'native memory grew');
 });
 
 test('a process that exits with work queued ends cleanly and soon', () => {
@@ -54,8 +56,9 @@ test('a process that exits with work queued ends cleanly and soon', () => {
     const program = `
       import { rmsNorm } from '${new URL('../../ts/ops/rms-norm.ts', import.meta.url)}';
       import { Tensor } from '${new URL('../../ts/tensor/tensor.ts', import.meta.url)}';
-      const x = Tensor.zeros([8192, 1024]);
-      const weight = Tensor.from(new Float32Array(1024));
+      import { device } from '${new URL('../device.ts', import.meta.url)}';
+      const x = Tensor.zeros([8192, 1024], 'f32', device);
+      const weight = Tensor.from(new Float32Array(1024), [1024], { device });
       for (let i = 0; i < 2000; i++) rmsNorm(x, weight, 1e-6).dispose();
       ${ending}`;
     const child = spawnSync(
