@@ -11,6 +11,10 @@ export interface SuiteContext {
   quick: boolean;
   /** Threads of ours and of the peer. */
   threads: number;
+  /** Where ours computes: `cpu`, or an opened GPU. */
+  device: string;
+  /** Where the peer computes: `cpu` or `cuda`. */
+  peerDevice: string;
   report: Report;
   /** The Python peer, started on the first call; `undefined` when it is not set up. */
   peer(): Promise<Peer | undefined>;
@@ -51,4 +55,13 @@ export function checkClose(
 
 export { Report } from './report.js';
 export { formatFigure, formatSeconds } from './report.js';
-export { type Contender, finish, interleave, median, ratio, type Timing } from './timing.js';
+export {
+  type Contender,
+  finish,
+  interleave,
+  median,
+  ofPeer,
+  onDevice,
+  ratio,
+  type Timing,
+} from './timing.js';

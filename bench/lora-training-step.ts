@@ -16,8 +16,9 @@ export async function openTraining(
   adapter: string,
   dtype: WeightDType,
   lr: number,
+  device = 'cpu',
 ): Promise<TrainingSide> {
-  const model = await loadModel(directory, { adapter, dtype });
+  const model = await loadModel(directory, { adapter, dtype, device });
   const optimizer = new AdamW(model.trainableParameters(), { weightDecay: 0 });
   const trainer = new Trainer(model, { optimizer, schedule: () => lr });
   return {

@@ -11,15 +11,21 @@ export interface Machine {
   os: string;
   node: string;
   libraries: Readonly<Record<string, string>>;
+  /** The GPU that was computed on and what multiplied there; absent for the CPU. */
+  gpu?: string;
   /** Processes that wanted a processor in the last minute, before the suite began. */
   load: number;
   /** ISO date. */
   date: string;
 }
 
-/** Describes this machine; `threads` is what the suite computes with. */
-export function describeMachine(threads: number): Machine {
+/** Describes this machine; `threads` and `device` are what the suite computes with. */
+export function describeMachine(threads: number, device = 'cpu'): Machine {
   const report = doctor();
+  const { gpu, driver, libraries } = report.cuda;
+  const card =
+    gpu &&
+    `${gpu.name}, ${Math.round(gpu.memory / 1e9)} GB, compute capability ${gpu.computeCapability}`;
   return {
     cpu: report.cpu.model,
     processors: report.cpu.processors,
@@ -29,6 +35,9 @@ export function describeMachine(threads: number): Machine {
     os: `${report.platform.os} ${report.platform.architecture}`,
     node: report.node.version,
     libraries: { espalier: report.version, ...report.libraries },
+    ...(device === 'cpu' || card === undefined
+      ? {}
+      : { gpu: [`${device}: ${card}`, `driver ${driver ?? 'unknown'}`, ...libraries].join(', ') }),
     load: Math.round((loadavg()[0] ?? 0) * 10) / 10,
     date: new Date().toISOString().slice(0, 10),
   };
@@ -40,7 +49,7 @@ export function machineText(machine: Machine): string {
     ([name, version]) => `${name} ${version}`,
   );
   return (
-    `${machine.cpu}, ${machine.processors} processors, ${machine.simd}, ${machine.memoryGB} GB, ` +
+    `${machine.gpu === undefined ? '' : `${machine.gpu}; `}${machine.cpu}, ${machine.processors} processors, ${machine.simd}, ${machine.memoryGB} GB, ` +
     `${machine.os}; ${machine.threads} threads; Node ${machine.node}; ${libraries.join(', ')}; ` +
     `load average ${machine.load} before the suite; ${machine.date}`
   );

@@ -10,7 +10,7 @@ interface Table {
 }
 
 /** A claim and what was measured. */
-interface Target {
+export interface Target {
   what: string;
   value: number;
   limit: number;
@@ -33,7 +33,7 @@ export class Report {
     readonly machine: Machine,
   ) {}
 
-  /** Adds a table. */
+  /** Adds a table; rows that are pushed to `rows` later belong to it too. */
   table(title: string, columns: readonly string[], rows: (readonly string[])[]): void {
     this.#tables.push({ title, columns, rows });
   }
@@ -66,7 +66,7 @@ export class Report {
       ]);
       parts.push('## Targets', markdownTable(['what', 'measured', 'target', ''], rows));
     }
-    for (const { title, columns, rows } of this.#tables) {
+    for (const { title, columns, rows } of this.#tables.filter(({ rows }) => rows.length > 0)) {
       parts.push(`## ${title}`, markdownTable(columns, rows));
     }
     if (this.#notes.length > 0) parts.push('## Notes', this.#notes.map((n) => `- ${n}`).join('\n'));

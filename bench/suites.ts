@@ -8,6 +8,8 @@ export const suites: Readonly<Record<string, () => Promise<{ suite: Suite }>>> =
   'prefix-saving': () => import('./suites/prefix-saving.js'),
   'shared-base': () => import('./suites/shared-base.js'),
   sst2: () => import('./suites/sst2.js'),
+  attention: () => import('./suites/attention.js'),
+  'fused-steps': () => import('./suites/fused-steps.js'),
   'merge-dispatch': () => import('./suites/merge-dispatch.js'),
   'leave-one-out': () => import('./suites/leave-one-out.js'),
   eval: () => import('./suites/eval.js'),

@@ -40,6 +40,17 @@ export const SHAPES: Readonly<Record<string, Record<string, unknown>>> = {
     num_key_value_heads: 4,
     max_position_embeddings: 2048,
   },
+  // No real model: proves that suites work where a GPU is emulated.
+  tiny: {
+    ...llama,
+    hidden_size: 64,
+    intermediate_size: 96,
+    num_hidden_layers: 4,
+    num_attention_heads: 4,
+    num_key_value_heads: 2,
+    max_position_embeddings: 256,
+    vocab_size: 512,
+  },
   'qwen2.5-0.5b': {
     ...llama,
     architectures: ['Qwen2ForCausalLM'],

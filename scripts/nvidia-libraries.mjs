@@ -2,7 +2,7 @@
 // the CUDA library looks at by itself: those that came with a Python package such as PyTorch.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 
 /** The library whose CUDA version decides. */
 const NAME = /^libcublasLt\.so\.(\d+)$/;
@@ -32,7 +32,7 @@ function wheelFolders(site) {
   const root = join(site, 'nvidia');
   if (!existsSync(root)) return [];
   return readdirSync(root)
-    .map((name) => join(root, name, 'lib'))
+    .map((name) => resolve(root, name, 'lib'))
     .filter((folder) => existsSync(folder));
 }
 

@@ -1,9 +1,8 @@
 """One PEFT LoRA layer on torch, forward and backward, and its two bare products."""
 
-import time
-
 import numpy
 import torch
+from device import KINDS, device, on_device, seconds_of
 
 __all__ = ["lora_load", "lora_values", "lora_time", "lora_products_time"]
 
@@ -15,7 +14,7 @@ def lora_load(files, tokens, outputs, inputs, rank, alpha, dtype):
     from peft.tuners.lora import LoraConfig
     from peft.tuners.lora.layer import Linear
 
-    kind = {"f32": torch.float32, "bf16": torch.bfloat16}[dtype]
+    kind = KINDS[dtype]
     shapes = {
         "x": (tokens, inputs),
         "w": (outputs, inputs),
@@ -24,10 +23,10 @@ def lora_load(files, tokens, outputs, inputs, rank, alpha, dtype):
         "dy": (tokens, outputs),
     }
     values = {
-        name: torch.from_numpy(numpy.fromfile(files[name], numpy.float32).reshape(shape)).to(kind)
+        name: on_device(numpy.fromfile(files[name], numpy.float32).reshape(shape), kind)
         for name, shape in shapes.items()
     }
-    base = torch.nn.Linear(inputs, outputs, bias=False, dtype=kind)
+    base = torch.nn.Linear(inputs, outputs, bias=False, dtype=kind, device=device())
     base.weight = torch.nn.Parameter(values["w"], requires_grad=False)
     config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=0.0)
     layer = Linear(base, "default", config=config, r=rank, lora_alpha=alpha)
@@ -58,16 +57,9 @@ def lora_values(count):
     return {name: value.flatten()[:count].float().tolist() for name, value in results.items()}
 
 
-def average(repeats, body):
-    start = time.perf_counter()
-    for _ in range(repeats):
-        body()
-    return (time.perf_counter() - start) / repeats
-
-
 def lora_time(repeats):
     """Seconds of one forward and backward."""
-    return average(repeats, step)
+    return seconds_of(repeats, step)
 
 
 @torch.inference_mode()
@@ -79,4 +71,4 @@ def lora_products_time(repeats):
         torch.nn.functional.linear(x, w)
         dy @ w
 
-    return average(repeats, products)
+    return seconds_of(repeats, products)

@@ -1,5 +1,4 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -35,10 +34,13 @@ export class Peer {
     });
   }
 
-  /** Starts the peer with as many threads as ours; `undefined` when it is not set up. */
-  static async start(threads: number): Promise<Peer | undefined> {
+  /**
+   * Starts the peer with as many threads as ours, computing on `device` (`cpu` or `cuda`); `undefined`
+   * when it is not set up.
+   */
+  static async start(threads: number, device = 'cpu'): Promise<Peer | undefined> {
     const python = pythonPath();
-    if (!existsSync(python)) return undefined;
+    if (python === undefined) return undefined;
     const count = String(threads);
     const child = spawn(python, [join(dirname(fileURLToPath(import.meta.url)), 'peer.py')], {
       stdio: ['pipe', 'pipe', 'inherit'],
@@ -52,7 +54,7 @@ export class Peer {
       },
     });
     const peer = new Peer(child);
-    peer.versions = await peer.call<string>('start', { threads });
+    peer.versions = await peer.call<string>('start', { threads, device });
     return peer;
   }
 

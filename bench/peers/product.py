@@ -1,20 +1,19 @@
-"""Dense and gathered products in torch."""
-
-import time
+"""Dense and gathered products in torch, and how fast the device copies and multiplies."""
 
 import numpy
 import torch
+from device import KINDS, device, on_device, seconds_of
 
-__all__ = ["product_load", "product_values", "product_time"]
+__all__ = ["product_load", "product_values", "product_time", "rate_copy", "rate_product"]
 
 state = {}
 
 
 def product_load(x, w, tokens, outputs, inputs, dtype):
     """Reads the operands from files of raw f32 values, row-major."""
-    kind = {"f32": torch.float32, "bf16": torch.bfloat16}[dtype]
-    state["x"] = torch.from_numpy(numpy.fromfile(x, numpy.float32).reshape(tokens, inputs)).to(kind)
-    state["w"] = torch.from_numpy(numpy.fromfile(w, numpy.float32).reshape(outputs, inputs)).to(kind)
+    kind = KINDS[dtype]
+    state["x"] = on_device(numpy.fromfile(x, numpy.float32).reshape(tokens, inputs), kind)
+    state["w"] = on_device(numpy.fromfile(w, numpy.float32).reshape(outputs, inputs), kind)
 
 
 def compute(rows=None, columns=None):
@@ -26,19 +25,19 @@ def compute(rows=None, columns=None):
     y = torch.nn.functional.linear(x, w)
     if rows is None:
         return y
-    whole = torch.zeros(x.shape[0], state["w"].shape[0], dtype=y.dtype)
+    whole = torch.zeros(x.shape[0], state["w"].shape[0], dtype=y.dtype, device=device())
     whole.index_copy_(1, rows, y)
     return whole
 
 
 def indices(values):
-    return None if values is None else torch.tensor(values)
+    return None if values is None else torch.tensor(values, device=device())
 
 
 @torch.inference_mode()
 def product_values(positions, rows=None, columns=None):
     """The result at [row, column] positions."""
-    y = compute(indices(rows), indices(columns))
+    y = compute(indices(rows), indices(columns)).cpu()
     return [y[i, j].item() for i, j in positions]
 
 
@@ -46,7 +45,21 @@ def product_values(positions, rows=None, columns=None):
 def product_time(repeats, rows=None, columns=None):
     """Seconds of one product, gathering included, on average over `repeats`."""
     rows, columns = indices(rows), indices(columns)
-    start = time.perf_counter()
-    for _ in range(repeats):
-        compute(rows, columns)
-    return (time.perf_counter() - start) / repeats
+    return seconds_of(repeats, lambda: compute(rows, columns))
+
+
+@torch.inference_mode()
+def rate_copy(bytes, repeats):
+    """Seconds of copying so many bytes on the device."""
+    source = torch.ones(bytes // 4, device=device())
+    target = torch.empty_like(source)
+    target.copy_(source)
+    return seconds_of(repeats, lambda: target.copy_(source))
+
+
+@torch.inference_mode()
+def rate_product(side, dtype, repeats):
+    """Seconds of one product of square matrices of normal numbers."""
+    a, b = (torch.randn(side, side, device=device()).to(KINDS[dtype]) for _ in range(2))
+    torch.matmul(a, b)
+    return seconds_of(repeats, lambda: torch.matmul(a, b))

@@ -1,3 +1,5 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -7,7 +9,13 @@ export function environmentPath(): string {
   return process.env.ESPALIER_PEERS ?? join(root, '.venv');
 }
 
-/** The Python of the peers' virtual environment. */
-export function pythonPath(): string {
-  return join(environmentPath(), 'bin', 'python');
+/**
+ * The Python of the peers: that of their virtual environment, else `python3` of this machine when it
+ * has PyTorch, else none.
+ */
+export function pythonPath(): string | undefined {
+  const own = join(environmentPath(), 'bin', 'python');
+  if (existsSync(own)) return own;
+  const { status } = spawnSync('python3', ['-c', 'import torch'], { stdio: 'ignore' });
+  return status === 0 ? 'python3' : undefined;
 }

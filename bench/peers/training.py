@@ -1,9 +1,9 @@
 """LoRA training of language models and classifiers by PEFT on torch."""
 
-import resource
 import time
 
 import torch
+from device import KINDS, device, peak_bytes
 
 __all__ = ["training_load", "training_predict", "training_step"]
 
@@ -18,7 +18,7 @@ def training_load(directory, adapter, dtype, lr, classes=None):
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
-    kind = {"f32": torch.float32, "bf16": torch.bfloat16}[dtype]
+    kind = KINDS[dtype]
     state.clear()
     if classes is None:
         base = AutoModelForCausalLM.from_pretrained(directory, dtype=kind)
@@ -28,7 +28,7 @@ def training_load(directory, adapter, dtype, lr, classes=None):
             directory, dtype=kind, num_labels=classes
         )
         more = {}
-    model = PeftModel.from_pretrained(base, adapter, is_trainable=True)
+    model = PeftModel.from_pretrained(base.to(device()), adapter, is_trainable=True)
     model.train()
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=lr, weight_decay=0.0)
@@ -37,7 +37,7 @@ def training_load(directory, adapter, dtype, lr, classes=None):
 
 
 def training_step(ids, mask=None, labels=None, lr=None):
-    """One step on equally long sequences: loss, seconds, and the process's peak memory.
+    """One step on equally long sequences: loss, seconds, and the peak of memory so far.
 
     `mask` hides padding, `labels` default to the tokens themselves, `lr` changes the learning rate.
     """
@@ -46,6 +46,7 @@ def training_step(ids, mask=None, labels=None, lr=None):
     if mask is not None:
         inputs["attention_mask"] = torch.tensor(mask)
     start = time.perf_counter()
+    inputs = {name: value.to(device()) for name, value in inputs.items()}
     if lr is not None:
         for group in state["optimizer"].param_groups:
             group["lr"] = lr
@@ -56,14 +57,14 @@ def training_step(ids, mask=None, labels=None, lr=None):
     state["optimizer"].zero_grad(set_to_none=True)
     value = loss.item()
     seconds = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return {"loss": value, "seconds": seconds, "peakBytes": peak}
+    return {"loss": value, "seconds": seconds, "peakBytes": peak_bytes()}
 
 
 @torch.inference_mode()
 def training_predict(ids, mask):
     """The class with the highest score for each sequence."""
     model = state["model"].eval()
-    logits = model(input_ids=torch.tensor(ids), attention_mask=torch.tensor(mask)).logits
+    ids, mask = (torch.tensor(rows, device=device()) for rows in (ids, mask))
+    logits = model(input_ids=ids, attention_mask=mask).logits
     model.train()
     return logits.argmax(-1).tolist()

@@ -1,5 +1,7 @@
 // The child process of comp-7b: one prune, its peak memory, and the time of each of its phases.
 import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { native } from '../../ts/native/addon.js';
+import { resolveDevice } from '../../ts/native/resolve-device.js';
 import { setThreads } from '../../ts/native/threads.js';
 import { prune } from '../../ts/systems/comp/prune.js';
 import type { PruneOptions } from '../../ts/systems/comp/prune-options.js';
@@ -21,11 +23,14 @@ export interface PruneChildResult {
   phases: Record<string, number>;
   /** Longest delay of the event loop in milliseconds. */
   longestDelay: number;
+  /** The most memory that tensors took on the device. */
+  tensorBytes: number;
   peakBytes: number;
 }
 
 await answerParent(async ({ model, threads, options }: PruneChildRequest) => {
   setThreads(threads);
+  const { device } = resolveDevice(options.device);
   const phases: Record<string, number> = {};
   const start = performance.now();
   let last = start;
@@ -47,5 +52,6 @@ await answerParent(async ({ model, threads, options }: PruneChildRequest) => {
     ratio: result.ratio,
     phases,
     longestDelay: delay.max / 1e6,
+    tensorBytes: native().memory(device).peak,
   };
 });

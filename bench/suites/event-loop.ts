@@ -52,7 +52,7 @@ function writeLabelledRows(path: string, count: number): string {
 export const suite: Suite = {
   claim: 'While prune, eval and finetune run, the event loop is never delayed by more than 20 ms.',
   options: { ...inputOptions, layers: { type: 'string' } },
-  async run({ options, quick, report, say }) {
+  async run({ options, quick, report, say, device }) {
     const table: string[][] = [];
     const calibration = join(demoDirectory(), 'text', 'calibration.txt');
     const measure = async (what: string, work: () => Promise<unknown>, limited = true) => {
@@ -66,8 +66,9 @@ export const suite: Suite = {
       const output = join(directory, 'pruned');
       await measure('nothing runs', () => new Promise((done) => setTimeout(done, 3000)), false);
       const pruneAndEvaluate = async (name: string, model: string, text: string) => {
-        await measure(`prune ${name}`, () => prune(model, { output, calibration, force: true }));
-        await measure(`eval ${name}`, () => evaluate(model, { text }));
+        const settings = { output, calibration, force: true, device };
+        await measure(`prune ${name}`, () => prune(model, settings));
+        await measure(`eval ${name}`, () => evaluate(model, { text, device }));
       };
       for (const [name, file] of [
         ['babyllama-tok105', 'stories.txt'],
@@ -83,7 +84,7 @@ export const suite: Suite = {
         const target = join(directory, 'trained');
         const story = join(demoDirectory(), 'text', 'stories.txt');
         const steps = quick ? 40 : 200;
-        const common = { output: target, force: true, data: story, evalData: story };
+        const common = { output: target, force: true, data: story, evalData: story, device };
         const often = { steps, evalEvery: steps / 2, saveEvery: 20 };
         await measure(`finetune ${what}`, () => finetune(model, { ...common, ...often, ...more }));
       };
@@ -97,10 +98,11 @@ export const suite: Suite = {
       const model = join(directory, 'synthetic');
       await writeSyntheticCheckpoint(model, 'tinyllama-1.1b', { layers });
       const shape = `a TinyLlama-1.1B shape, ${layers} layers`;
-      const settings = { output, calibration, force: true, samples: 32, layerShare: 0, ratio: 0.1 };
-      await measure(`prune ${shape}`, () => prune(model, settings));
+      const settings = { output, calibration, force: true, device };
+      const little = { ...settings, samples: 32, layerShare: 0, ratio: 0.1 };
+      await measure(`prune ${shape}`, () => prune(model, little));
       const text = join(demoDirectory(), 'text', 'stories.txt');
-      await measure(`eval ${shape}`, () => evaluate(model, { text, maxWindows: 32 }));
+      await measure(`eval ${shape}`, () => evaluate(model, { text, maxWindows: 32, device }));
       const few = { steps: 4, evalEvery: 2, saveEvery: 2, batchSize: 2, maxLength: 128 };
       const short = join(directory, 'short.txt');
       writeFileSync(short, 'Once upon a time there was a dog who saw a boy. '.repeat(40));

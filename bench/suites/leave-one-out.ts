@@ -7,21 +7,21 @@ import { runChild } from '../child.js';
 import { normals, withDirectory, writeRaw } from '../data.js';
 import {
   checkClose,
-  type Contender,
-  finish,
   formatFigure,
   formatSeconds,
   interleave,
+  onDevice,
   ratio,
   type Suite,
   type SuiteContext,
 } from '../harness.js';
+import { KnownSpectrum } from '../known-spectrum.js';
 import type { LargeResult } from './leave-one-out-large.js';
 
 const DAMPING = 1e-3;
 
 /** A Gram matrix like that of activations: columns of very different norms, correlated. */
-function activationGram(n: number): Tensor {
+function activationGram(n: number, device: string): Tensor {
   const tokens = 2 * n;
   const x = normals(11, tokens * n);
   const common = normals(12, tokens);
@@ -31,14 +31,14 @@ function activationGram(n: number): Tensor {
       x[at] = (x[at]! + 0.5 * common[t]!) * (0.05 + 1 / (1 + j / 64));
     }
   }
-  const input = Tensor.from(x, [tokens, n]);
+  const input = Tensor.from(x, [tokens, n], { device });
   const result = gram(input);
   input.dispose();
   return result;
 }
 
 /** The damped matrix without row and column `j`. */
-function without(h: Float64Array, n: number, j: number): Tensor {
+function without(h: Float64Array, n: number, j: number, device: string): Tensor {
   const lambda =
     (DAMPING * Array.from({ length: n }, (_, i) => h[i * n + i]!).reduce((a, b) => a + b)) / n;
   const rest = new Float64Array((n - 1) ** 2);
@@ -50,13 +50,13 @@ function without(h: Float64Array, n: number, j: number): Tensor {
       rest[at++] = h[row * n + column]! + (row === column ? lambda : 0);
     }
   }
-  return Tensor.from(rest, [n - 1, n - 1]);
+  return Tensor.from(rest, [n - 1, n - 1], { device });
 }
 
 async function measureSmall(context: SuiteContext): Promise<void> {
-  const { report, quick, say } = context;
-  const n = quick ? 256 : 1024;
-  const h = activationGram(n);
+  const { report, quick, say, device, peerDevice } = context;
+  const n = quick ? (device === 'cpu' ? 256 : 64) : 1024;
+  const h = activationGram(n, device);
   const values = h.readSync() as Float64Array;
   const columns = [0, 1, Math.floor(n / 2), n - 1];
 
@@ -69,7 +69,7 @@ async function measureSmall(context: SuiteContext): Promise<void> {
     tensor.residual.dispose();
     tensor.condition!.dispose();
   }
-  const rests = columns.map((j) => without(values, n, j));
+  const rests = columns.map((j) => without(values, n, j, device));
   for (const [i, j] of columns.entries()) {
     const { s } = svd(rests[i]!, { vectors: false });
     const singular = s.readSync() as Float64Array;
@@ -83,23 +83,20 @@ async function measureSmall(context: SuiteContext): Promise<void> {
   }
 
   const peer = await context.peer();
-  const contenders: Contender[] = [
-    { name: 'leaveOneOut, exact conditions', run: () => finishAll(h, 'exact') },
-    {
-      name: 'eigh with vectors',
-      run: () => {
-        const { values: eigenvalues, vectors } = eigh(h);
-        finish(vectors);
-        eigenvalues.dispose();
-        return undefined;
-      },
-    },
-    { name: 'leaveOneOut, Lanczos conditions', run: () => finishAll(h, 'lanczos') },
-    { name: 'leaveOneOut, residuals only', run: () => finishAll(h, 'none') },
-    {
-      name: 'one SVD (singular values, n - 1)',
-      run: () => void finish(svd(rests[0]!, { vectors: false }).s),
-    },
+  const all = (condition: 'exact' | 'lanczos' | 'none') => () => {
+    const result = leaveOneOut(h, { damping: DAMPING, condition });
+    return [...(result.condition ? [result.condition] : []), result.residual];
+  };
+  const contenders = [
+    onDevice('leaveOneOut, exact conditions', device, all('exact')),
+    onDevice('eigh with vectors', device, () => Object.values(eigh(h))),
+    onDevice('leaveOneOut, Lanczos conditions', device, all('lanczos')),
+    onDevice('leaveOneOut, residuals only', device, all('none')),
+    onDevice(
+      'one SVD (singular values, n - 1)',
+      device,
+      () => svd(rests[0]!, { vectors: false }).s,
+    ),
   ];
   await withDirectory(async (directory) => {
     if (peer) {
@@ -108,9 +105,11 @@ async function measureSmall(context: SuiteContext): Promise<void> {
       for (const [i, j] of columns.entries()) {
         checkClose(conditions[j] as number, found[i]!, 1e-6, `condition ${j} against numpy`);
       }
-      for (const what of ['numpy', 'scipy', 'svd']) {
+      const where = peerDevice === 'cpu' ? '' : ' on the GPU';
+      for (const what of ['torch', 'numpy', 'scipy', 'svd']) {
         const name = what === 'svd' ? 'numpy: one SVD' : `${what} eigh with vectors`;
-        contenders.push({ name, run: () => peer.call<number>('eigen_time', { what }) });
+        const run = () => peer.call<number>('eigen_time', { what });
+        contenders.push({ name: what === 'torch' ? name + where : name, run });
       }
     }
     say(`n = ${n}: timing`);
@@ -136,15 +135,9 @@ async function measureSmall(context: SuiteContext): Promise<void> {
   for (const tensor of [h, ...rests]) tensor.dispose();
 }
 
-function finishAll(h: Tensor, condition: 'exact' | 'lanczos' | 'none'): undefined {
-  const result = leaveOneOut(h, { damping: DAMPING, condition });
-  result.condition?.dispose();
-  finish(result.residual);
-  return undefined;
-}
-
-async function measureLarge({ options, report, quick, say, threads }: SuiteContext): Promise<void> {
-  const n = Number(options.columns ?? (quick ? 1024 : 11008));
+async function measureLarge(context: SuiteContext): Promise<void> {
+  const { options, report, quick, say, threads, device } = context;
+  const n = Number(options.columns ?? (quick ? (device === 'cpu' ? 1024 : 128) : 11008));
   if (n === 0) return;
   const rows: string[][] = [];
   for (const condition of ['none', 'lanczos'] as const) {
@@ -154,21 +147,39 @@ async function measureLarge({ options, report, quick, say, threads }: SuiteConte
       condition,
       damping: DAMPING,
       threads,
+      device,
     });
-    const gigabytes = result.peakBytes / 2 ** 30;
+    const memory = (bytes: number) => `${(bytes / 2 ** 30).toFixed(2)} GiB`;
     rows.push([
       condition === 'none' ? 'residuals' : 'residuals, Lanczos conditions',
       formatSeconds(result.seconds),
-      `${gigabytes.toFixed(2)} GiB`,
+      memory(result.peakBytes),
+      memory(result.tensorBytes),
       formatFigure(result.residualError),
       result.conditionError === undefined ? '' : formatFigure(result.conditionError),
     ]);
     const what = condition === 'none' ? 'residuals' : 'conditions by Lanczos';
-    report.target(`n = ${n}: peak GB, ${what}`, result.peakBytes / 1e9, 'at most', 3);
+    if (device === 'cpu') {
+      report.target(`n = ${n}: peak GB, ${what}`, result.peakBytes / 1e9, 'at most', 3);
+    }
+  }
+  const peer = device === 'cpu' ? undefined : await context.peer();
+  if (peer) {
+    say(`n = ${n}: torch's eigh`);
+    await withDirectory(async (directory) => {
+      const { d, u } = new KnownSpectrum(n);
+      const files = { d: writeRaw(directory, 'd', d), u: writeRaw(directory, 'u', u) };
+      await peer.call('eigen_reflected', { ...files, n });
+      const seconds = await peer.call<number>('eigen_time', { what: 'torch' });
+      rows.push(["torch's eigh with vectors", formatSeconds(seconds), '', '', '', '']);
+    });
   }
   report.table(
     `n = ${n}, f64, in a process of its own`,
-    ['what', 'time', 'peak memory (VmHWM)', 'worst error of residuals', 'of conditions'],
+    [
+      ...['what', 'time', 'peak memory (VmHWM)', 'of tensors on the device'],
+      ...['worst error of residuals', 'of conditions'],
+    ],
     rows,
   );
   report.note(

@@ -1,0 +1,2 @@
+/** NVIDIA's libraries in Python's packages: their folder, and a line on what was found. */
+export function findNvidiaLibraries(): { folder: string | undefined; line: string };
