@@ -38,7 +38,9 @@ std::vector<std::string> python_directories(const std::string& environment) {
 // Where to look, in order; "" stands for the loader's own places.
 std::vector<std::string> places() {
   std::vector<std::string> result;
-  std::istringstream listed(variable("ESPALIER_CUDA_LIBRARY_PATH"));
+  const std::string wanted = variable("ESPALIER_CUDA_LIBRARY_PATH");
+  if (wanted == "none") return result;
+  std::istringstream listed(wanted);
   for (std::string directory; std::getline(listed, directory, ':');) {
     if (!directory.empty()) result.push_back(directory);
   }

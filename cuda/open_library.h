@@ -16,7 +16,8 @@ struct OpenedLibrary {
 /// Opens the shared library `name` ("libcublasLt.so.13") from the first of these that has it: the
 /// directories of ESPALIER_CUDA_LIBRARY_PATH (between colons), the loader's own places, CUDA_HOME's
 /// and CUDA_PATH's lib64, and nvidia/cu13/lib in the Python environment of VIRTUAL_ENV or
-/// CONDA_PREFIX. On an emulated GPU the first of them alone: real libraries want a real one.
+/// CONDA_PREFIX; nothing where the first says "none". On an emulated GPU the first of them alone:
+/// real libraries want a real one.
 OpenedLibrary open_library(const std::string& name);
 
 }  // namespace espalier::cuda

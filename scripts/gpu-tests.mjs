@@ -58,11 +58,7 @@ export async function allParts({ emulated, filters }) {
   // An emulated GPU takes no real library.
   const withLibraries =
     emulated || nvidia.folder === undefined ? {} : { ESPALIER_CUDA_LIBRARY_PATH: nvidia.folder };
-  const withoutLibraries = Object.fromEntries(
-    ['ESPALIER_CUDA_LIBRARY_PATH', 'CUDA_HOME', 'CUDA_PATH', 'VIRTUAL_ENV', 'CONDA_PREFIX'].map(
-      (name) => [name, ''],
-    ),
-  );
+  const withoutLibraries = { ESPALIER_CUDA_LIBRARY_PATH: 'none' };
   const native = (environment, tool = []) =>
     nativeFiles().map((file) => {
       const [command, ...rest] = [...tool, program, `-sf=*${file}`, '--no-colors=true', ...filters];

@@ -202,6 +202,12 @@ TEST_CASE("the backend says which library multiplies, or why none does") {
     const SearchPath path("/nonexistent");
     CHECK(description() == "products by own kernels: libcublasLt.so.13 is not in /nonexistent");
   }
+  {
+    const SearchPath path("none");
+    CHECK(description() ==
+          "products by own kernels: libcublasLt.so.13 is not in ESPALIER_CUDA_LIBRARY_PATH, which "
+          "names no place");
+  }
   const fs::path broken = fs::temp_directory_path() / "espalier-broken-library";
   fs::create_directories(broken);
   std::ofstream(broken / "libcublasLt.so.13") << "not a library";
