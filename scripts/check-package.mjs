@@ -3,19 +3,11 @@
 //
 // Arguments: the model and the text to prune and evaluate (default: the demo's).
 import { spawnSync } from 'node:child_process';
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  realpathSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { run, succeeds } from './process.mjs';
+import { canHide, onBareMachine } from './bare-machine.mjs';
+import { run } from './process.mjs';
 
 const sizeLimit = 30e6;
 const demoText = join('demo', 'text');
@@ -72,45 +64,11 @@ expect('it installs into an empty project with install scripts off', () => {
   return result.status === 0 ? '' : result.stderr;
 });
 
-/** Files and folders of this machine that a bare one does not have. */
-function librariesToHide() {
-  const pattern = /^(libdnnl|libopenblas|libhwy|libgomp|libgfortran|libquadmath|libOpenCL)/;
-  const hidden = new Set();
-  const folders = [
-    '/usr/lib',
-    '/usr/local/lib',
-    ...['x86_64', 'aarch64'].map((name) => `/usr/lib/${name}-linux-gnu`),
-  ];
-  for (const folder of folders.filter((path) => existsSync(path))) {
-    for (const name of readdirSync(folder)) {
-      if (pattern.test(name)) hidden.add(realpathSync(join(folder, name)));
-      if (/^openblas/.test(name)) hidden.add(join(folder, name));
-    }
-  }
-  return [...hidden];
-}
-
-/** Shell lines that cover every file with an empty one, and every folder with an empty folder. */
-const hide = librariesToHide()
-  .map((path) =>
-    statSync(path).isDirectory()
-      ? `mount -t tmpfs none '${path}'`
-      : `mount --bind /dev/null '${path}'`,
-  )
-  .join('\n');
-const isRoot = process.getuid?.() === 0;
-const unshare = ['--mount', ...(isRoot ? [] : ['--map-root-user'])];
-
-/** Runs a shell command in the project, in a mount namespace without those libraries. */
+/** Runs a shell command in the project as a stranger would. */
 function asStranger(command) {
-  const script = `set -e\n${hide}\nexec sh -c "$0"`;
   const environment = { ...process.env, NO_COLOR: '1' };
   for (const name of ['LD_LIBRARY_PATH', 'LD_PRELOAD', 'NODE_PATH']) delete environment[name];
-  return spawnSync('unshare', [...unshare, 'sh', '-c', script, command], {
-    cwd: project,
-    encoding: 'utf8',
-    env: environment,
-  });
+  return onBareMachine(command, { cwd: project, environment });
 }
 
 /** What is wrong with a command that should succeed and print `wanted`. */
@@ -122,7 +80,7 @@ function wrongWith(command, wanted) {
 }
 
 expect('this machine can hide its libraries', () => {
-  if (!succeeds('unshare', [...unshare, 'true'])) return 'unshare --mount is not permitted here';
+  if (!canHide()) return 'unshare --mount is not permitted here';
   const visible = asStranger("find -L /usr/lib -name 'libdnnl.so*' -size +0 | grep . || echo none");
   return visible.stdout === 'none\n' ? '' : `${visible.stdout}${visible.stderr}`;
 });
