@@ -39,16 +39,18 @@ function wheelFolders(site) {
 /**
  * Looks for cuBLASLt in Python's packages.
  *
+ * @param sites folders of Python packages; default: those of the environments at hand
  * @returns `folder` to put into ESPALIER_CUDA_LIBRARY_PATH, undefined when there is none of the right
  * version, and a `line` that says what was found and whether it can be used
  */
-export function findNvidiaLibraries() {
-  if (process.env.ESPALIER_CUDA_LIBRARY_PATH) {
-    const folder = process.env.ESPALIER_CUDA_LIBRARY_PATH;
-    return { folder, line: `NVIDIA's libraries: ESPALIER_CUDA_LIBRARY_PATH=${folder}` };
+export function findNvidiaLibraries(sites) {
+  const named = process.env.ESPALIER_CUDA_LIBRARY_PATH;
+  if (named && sites === undefined) {
+    const line = `NVIDIA's libraries: ESPALIER_CUDA_LIBRARY_PATH=${named}`;
+    return { folder: named, line };
   }
   const others = [];
-  for (const folder of sitePackages().flatMap(wheelFolders)) {
+  for (const folder of (sites ?? sitePackages()).flatMap(wheelFolders)) {
     const versions = readdirSync(folder).map((name) => Number(NAME.exec(name)?.[1] ?? 0));
     const version = Math.max(0, ...versions);
     if (version === WANTED) return { folder, line: `NVIDIA's libraries: ${folder}` };
