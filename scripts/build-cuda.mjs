@@ -2,6 +2,7 @@
 // nvcc (npm run setup:cuda) and no GPU.
 //
 // --all-targets: every card from Turing on, for a release, instead of the two for development.
+// --targets=90: these alone (between commas), for the card at hand.
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
@@ -17,9 +18,11 @@ process.chdir(join(dirname(fileURLToPath(import.meta.url)), '..'));
 const sizeLimit = 40e6;
 const allTargets = process.argv.includes('--all-targets');
 // 87 is Jetson Orin. Cards after the last one compile its PTX when they first load the library.
-const targets = allTargets ? [75, 80, 86, 87, 89, 90, 100, 120] : [80, 90];
+const named = process.argv.find((argument) => argument.startsWith('--targets='))?.slice(10);
+const targets =
+  named?.split(',').map(Number) ?? (allTargets ? [75, 80, 86, 87, 89, 90, 100, 120] : [80, 90]);
 const output = join('build', 'cuda');
-const objects = join(output, allTargets ? 'all-targets' : 'development');
+const objects = join(output, named ?? (allTargets ? 'all-targets' : 'development'));
 const library = join(output, 'libespalier_cuda.so');
 
 const toolkit = findToolkit();
