@@ -44,7 +44,7 @@ function nativeFiles() {
 }
 
 /**
- * All parts by name. Each has a `title` and its `jobs`: `name`, `program`, `args`, `environment`,
+ * All `parts` by name, and the `environment` in which the GPU under test is found. Each part has a `title` and its `jobs`: `name`, `program`, `args`, `environment`,
  * `labels` of the totals. Jobs of a native part are the files of tests, one process each.
  */
 export async function allParts({ emulated, filters }) {
@@ -91,7 +91,8 @@ export async function allParts({ emulated, filters }) {
     const file = join(gpuTests, name);
     parts[name.replace('.test.ts', '')] = { title: file, jobs: [typescript(file)] };
   }
-  if (emulated) return parts;
+  const environment = { ...common, ...withLibraries };
+  if (emulated) return { parts, environment };
   const sanitizer = findSanitizer();
   for (const tool of sanitizerTools) {
     // Tests provoke failures of allocations: what calls return is the tests' business.
@@ -104,5 +105,5 @@ export async function allParts({ emulated, filters }) {
       budgeted: true,
     };
   }
-  return parts;
+  return { parts, environment };
 }

@@ -38,7 +38,7 @@ const filters = tokens
 const parallel = Number(values.jobs ?? Math.min(8, Math.ceil(availableParallelism() / 2)));
 const deadline = started + Number(values.minutes) * 60_000;
 
-const parts = await allParts({ emulated: values.emulated === true, filters });
+const { parts, environment } = await allParts({ emulated: values.emulated === true, filters });
 const sanitizer = sanitizerTools.filter((tool) => tool in parts && tool !== 'initcheck');
 const wanted =
   values.only === undefined
@@ -49,6 +49,20 @@ if (unknown.length > 0) {
   fail('GPU tests', `no part ${unknown.join(', ')}`, `there are ${Object.keys(parts).join(', ')}`);
 }
 mkdirSync(values.output, { recursive: true });
+
+/** What espalier doctor says about the GPU; ends the run when it cannot be used. */
+async function describeGpu() {
+  const doctor = [...['--import', 'tsx'], join('ts', 'cli', 'espalier.ts'), 'doctor', '--json'];
+  const { output } = await execute(process.execPath, doctor, { timeLimitMs: 60_000, environment });
+  const { cuda } = JSON.parse(output);
+  for (const line of [cuda.gpu?.name, ...cuda.reasons, ...cuda.libraries].filter(Boolean))
+    say(line);
+  if (!cuda.available)
+    fail('GPU tests', 'there is no GPU that can be used', 'read the lines above');
+  return cuda;
+}
+
+const gpu = await describeGpu();
 
 /** Seconds that each native file took without a tool: the sanitizer begins with the fastest. */
 const durations = new Map();
@@ -71,6 +85,7 @@ async function runPart(name, { jobs, budgeted = false }, until) {
       const { output, ended, late, seconds } = await execute(program, args, {
         timeLimitMs,
         environment,
+        group: true,
       });
       log.push(`=== ${job.name}: ended with ${ended} after ${seconds.toFixed(1)} s\n${output}`);
       if (late && budgeted) {
@@ -122,6 +137,7 @@ const late = results.filter(
 );
 const failed = sum('failed') + late.reduce((total, { leftOut }) => total + leftOut.length, 0);
 const summary = {
+  gpu,
   emulated: values.emulated === true,
   seconds: (performance.now() - started) / 1000,
   passed: sum('passed'),

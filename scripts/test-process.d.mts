@@ -27,7 +27,7 @@ export const doctestLabels: Labels;
 export function execute(
   program: string,
   args: string[],
-  options: { timeLimitMs: number; environment?: Record<string, string> },
+  options: { timeLimitMs: number; environment?: Record<string, string>; group?: boolean },
 ): Promise<Execution>;
 
 /** What a run reported; a program that ended badly without naming a failure counts as one. */

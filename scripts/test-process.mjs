@@ -18,14 +18,16 @@ export const doctestLabels = {
 /**
  * Runs a program to its end and collects what it printed.
  *
- * @param options `timeLimitMs` after which it is killed, `environment` to add variables
+ * @param options `timeLimitMs` after which it is killed, `environment` to add variables, `group`: with
+ * what it started
  * @returns `output`, `ended` (exit code, signal or `not started`), `seconds`, `late` when it was killed
  */
-export function execute(program, args, { timeLimitMs, environment = {} }) {
+export function execute(program, args, { timeLimitMs, environment = {}, group = false }) {
   const started = performance.now();
   return new Promise((resolve) => {
     const child = spawn(program, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
+      detached: group,
       env: { ...process.env, FORCE_COLOR: '0', NO_COLOR: '1', ...environment },
     });
     let output = '';
@@ -38,7 +40,8 @@ export function execute(program, args, { timeLimitMs, environment = {} }) {
     const timer = setTimeout(() => {
       late = true;
       output += `\nstopped after ${(timeLimitMs / 1000).toFixed(0)} s\n`;
-      child.kill('SIGKILL');
+      if (group) process.kill(-child.pid, 'SIGKILL');
+      else child.kill('SIGKILL');
     }, timeLimitMs);
     const end = (ended) => {
       clearTimeout(timer);

@@ -97,14 +97,14 @@ test('a thousand training steps keep no memory', async () => {
   const before = { ...native().memory(gpu), card: cardMemoryUsed() };
   for (let i = 0; i < 1000; i++) await step();
   const after = { ...native().memory(gpu), card: cardMemoryUsed() };
-  // The dispatcher may still hold the last task's tensors.
-  assert.ok(
-    after.inUse <= before.inUse + 2 ** 14,
-    `${before.inUse} to ${after.inUse} bytes in use`,
-  );
+  // What the dispatcher holds at this moment, and how blocks were shared, differs by a few of them;
+  // a tensor kept in every step would be 64000 bytes at least.
+  const slack = 60_000;
+  const { inUse } = before;
+  assert.ok(after.inUse <= inUse + slack, `${inUse} to ${after.inUse} bytes in use`);
   assert.is(after.tensors, before.tensors);
   const grown = after.inUse + after.cached - before.inUse - before.cached;
-  assert.ok(grown <= 0, `the pool grew by ${grown} bytes`);
+  assert.ok(grown <= slack, `the pool grew by ${grown} bytes`);
   // What ops take beside the pool shows here; the driver's blocks have 2 MiB at least.
   assert.ok(
     after.card === undefined || after.card <= (before.card ?? 0) + 2 ** 26,
