@@ -1,5 +1,5 @@
 // The parts of `npm run test:gpu`: what is run, and below which tool.
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { findNvidiaLibraries } from './nvidia-libraries.mjs';
 import { fail, succeeds } from './process.mjs';
@@ -41,6 +41,14 @@ function nativeFiles() {
     .flatMap((folder) => readdirSync(folder).map((name) => join(folder, name)))
     .filter((path) => path.startsWith(nativeFolders[0]) || path.endsWith('streams_at_once.test.cc'))
     .filter((path) => path.endsWith('.test.cc'));
+}
+
+/** The tests that take whichever GPU they are given; others of the folder are about the emulation. */
+function testsOfAnyGpu() {
+  return readdirSync(gpuTests)
+    .filter((name) => name.endsWith('.test.ts'))
+    .filter((name) => readFileSync(join(gpuTests, name), 'utf8').includes("from './gpu.js'"))
+    .sort();
 }
 
 /**
@@ -85,9 +93,7 @@ export async function allParts({ emulated, filters }) {
     },
     ops: { title: 'op tests, our own kernels', jobs: native(withoutLibraries) },
   };
-  for (const name of readdirSync(gpuTests)
-    .filter((entry) => entry.endsWith('.test.ts'))
-    .sort()) {
+  for (const name of testsOfAnyGpu()) {
     const file = join(gpuTests, name);
     parts[name.replace('.test.ts', '')] = { title: file, jobs: [typescript(file)] };
   }
