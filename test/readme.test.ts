@@ -31,7 +31,9 @@ test('links in the documentation lead somewhere', () => {
   const pages = [
     'README.md',
     'demo/README.md',
-    ...['README', 'getting-started', 'cli', 'comp', 'cuda', 'finetuning'].map((page) => `docs/${page}.md`),
+    ...['README', 'getting-started', 'cli', 'comp', 'cuda', 'finetuning'].map(
+      (page) => `docs/${page}.md`,
+    ),
   ];
   for (const page of pages) {
     const text = readFileSync(join(root, page), 'utf8');
