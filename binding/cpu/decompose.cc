@@ -1,7 +1,6 @@
 #include "binding/cpu/decompose.h"
 
 #include <algorithm>
-#include <string>
 
 #include "binding/cpu/blas_buffers.h"
 #include "binding/cpu/factor.h"
@@ -32,11 +31,7 @@ Status decompose_symmetric(double* a, int64_t n, double* values, bool vectors) {
   if (work.data() == nullptr || integer_work.data() == nullptr) return out_of_scratch();
   dsyevd_(job, "U", &order, a, &order, values, work.data(), &doubles, integer_work.data(),
           &integers, &info);
-  if (info != 0) {
-    return {ErrorCode::numeric,
-            "the eigen-decomposition did not converge (dsyevd: " + std::to_string(info) + ")"};
-  }
-  return {};
+  return info == 0 ? Status() : not_converged("the eigen-decomposition", "dsyevd", info);
 }
 
 Status decompose_singular(double* a, int64_t m, int64_t n, double* u, double* s, double* vt) {
@@ -57,11 +52,7 @@ Status decompose_singular(double* a, int64_t m, int64_t n, double* u, double* s,
   if (work.data() == nullptr) return out_of_scratch();
   dgesdd_(job, &rows, &columns, a, &rows, s, vt, &rows, u, &rank, work.data(), &doubles,
           integer_work.data(), &info);
-  if (info != 0) {
-    return {ErrorCode::numeric, "the singular value decomposition did not converge (dgesdd: " +
-                                    std::to_string(info) + ")"};
-  }
-  return {};
+  return info == 0 ? Status() : not_converged("the singular value decomposition", "dgesdd", info);
 }
 
 }  // namespace espalier::cpu

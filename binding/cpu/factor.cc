@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <string>
 
 #include "binding/cpu/lapack.h"
 
@@ -90,12 +89,7 @@ Status factor_in_place(double* matrix, int64_t n) {
   const auto order = static_cast<LapackInt>(n);
   LapackInt info = 0;
   if (n > 0) dpotrf_("U", &order, matrix, &order, &info);
-  if (info != 0) {
-    return {ErrorCode::numeric, "the damped matrix of order " + std::to_string(n) +
-                                    " is not positive definite: its leading minor of order " +
-                                    std::to_string(info) + " is not"};
-  }
-  return {};
+  return info == 0 ? Status() : not_positive_definite(n, info);
 }
 
 Status factor_damped(const ConstView& h, double lambda, double* factor) {
@@ -108,10 +102,7 @@ Status invert_factor(double* factor, int64_t n) {
   if (n == 0) return {};
   LapackInt info = 0;
   dtrtri_("U", "N", &order, factor, &order, &info);
-  if (info != 0) {
-    return {ErrorCode::numeric, "the factor is singular at row " + std::to_string(info)};
-  }
-  return {};
+  return info == 0 ? Status() : singular_factor(info);
 }
 
 void inverse_diagonal(const double* inverse, int64_t n, double* diagonal) {
@@ -134,10 +125,6 @@ Status multiply_inverse(double* inverse, int64_t n) {
   if (n > 0) dlauum_("U", &order, inverse, &order, &info);
   if (info != 0) return {ErrorCode::numeric, "the inverse could not be formed"};
   return {};
-}
-
-Status not_finite(const char* name) {
-  return {ErrorCode::numeric, std::string(name) + " holds NaN or infinity"};
 }
 
 }  // namespace espalier::cpu

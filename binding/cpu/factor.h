@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "binding/core/numeric_failure.h"
 #include "binding/core/op_arguments.h"
 #include "binding/core/status.h"
 
@@ -40,8 +41,5 @@ void inverse_diagonal(const double* inverse, int64_t n, double* diagonal);
 
 /// Replaces L⁻¹ by the lower triangle of (L Lᵀ)⁻¹ = L⁻ᵀ L⁻¹, in place.
 Status multiply_inverse(double* inverse, int64_t n);
-
-/// NUMERIC: "<name> holds NaN or infinity".
-Status not_finite(const char* name);
 
 }  // namespace espalier::cpu

@@ -3,7 +3,6 @@
 // [n] or [n, k]. LAPACK overwrites both, column-major, so both are copied transposed.
 #include <algorithm>
 #include <limits>
-#include <string>
 
 #include "binding/cpu/blas_buffers.h"
 #include "binding/cpu/cpu_backend.h"
@@ -82,10 +81,7 @@ Status CpuBackend::least_squares(const LeastSquaresArguments& a) {
   if (work.data() == nullptr || integer_work.data() == nullptr) return out_of_scratch();
   dgelsd_(&rows, &columns, &count, matrix.data(), &rows, sides.data(), &stride, values.data(),
           &tolerance, &rank, work.data(), &doubles, integer_work.data(), &info);
-  if (info != 0) {
-    return {ErrorCode::numeric,
-            "the least-squares solution did not converge (dgelsd: " + std::to_string(info) + ")"};
-  }
+  if (info != 0) return not_converged("the least-squares solution", "dgelsd", info);
   for (int64_t i = 0; i < n; ++i) {
     for (int64_t j = 0; j < k; ++j) x[i * k + j] = sides.data()[j * longest + i];
   }

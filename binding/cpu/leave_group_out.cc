@@ -82,10 +82,7 @@ Status grouped(const LeaveGroupOutArguments& a, double* inverse) {
     dsyrk_("U", "N", &order, &below, &one, columns, &stride, &zero, block.data(), &order);
     LapackInt info = 0;
     dpotrf_("U", &order, block.data(), &order, &info);
-    if (info != 0) {
-      return {ErrorCode::numeric,
-              "the inverse is not positive definite at column " + std::to_string(start + info - 1)};
-    }
+    if (info != 0) return inverse_not_positive_definite(start + info - 1);
     a.output.as<double>()[start / size] =
         solved_norm(a.weight, start, size, {block.data(), slice.data(), slice_rows});
   }

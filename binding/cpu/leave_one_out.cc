@@ -11,7 +11,6 @@
 // of S through interlacing (see minor_extremes.h); memory the factor and some 600 n.
 #include <algorithm>
 #include <limits>
-#include <string>
 
 #include "binding/cpu/blas_buffers.h"
 #include "binding/cpu/cpu_backend.h"
@@ -78,11 +77,7 @@ Status exact(const LeaveOneOutArguments& a, double lambda) {
   }
   const double top = values[n - 1];
   const double zero = static_cast<double>(n) * kEpsilon * std::max(top, 0.0);
-  if (values[0] < -zero) {
-    return {ErrorCode::numeric,
-            "h is not positive semi-definite: its smallest damped eigenvalue is " +
-                std::to_string(values[0])};
-  }
+  if (values[0] < -zero) return not_semi_definite(values[0]);
   auto* condition = a.condition.as<double>();
   spectral_residuals(values, vectors.data(), n, zero, a.residual.as<double>());
   if (n == 1 || top <= 0) {
