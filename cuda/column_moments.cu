@@ -5,6 +5,7 @@
 // n'' = n + n':  m + δ n'/n'',  M2 + M2' + δ² n n'/n''.  Bound by memory.
 #include <algorithm>
 
+#include "cuda/column_block.h"
 #include "cuda/cuda_backend.h"
 #include "cuda/device.h"
 #include "cuda/launch.h"
@@ -13,20 +14,8 @@
 namespace espalier::cuda {
 namespace {
 
-constexpr int kAcross = 32;
-constexpr int kDown = 8;
 constexpr int kEach = 32;
 constexpr int64_t kRows = kDown * kEach;
-
-// Σ over the threads of a column, in all of them. Every thread must call it.
-__device__ inline double column_sum(double value, double (*scratch)[kAcross]) {
-  scratch[threadIdx.y][threadIdx.x] = value;
-  __syncthreads();
-  double sum = 0;
-  for (int i = 0; i < kDown; ++i) sum += scratch[i][threadIdx.x];
-  __syncthreads();
-  return sum;
-}
 
 // moments[chunk, 0 and 1, c]: mean and M2; blockIdx.x is the chunk.
 __global__ void __launch_bounds__(kAcross* kDown, 2)
