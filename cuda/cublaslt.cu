@@ -2,8 +2,6 @@
 // first factor is our second. The declarations below are those of cublasLt.h of CUDA 13, of which
 // only opaque handles and enumerators are used. Reductions that depend on timing are left out,
 // plans are kept for the shapes seen last.
-#include <dlfcn.h>
-
 #include <algorithm>
 
 #include "cuda/cublaslt.h"
@@ -100,26 +98,19 @@ std::unique_ptr<CublasLtApi> open_api(OpenedLibrary& library) {
   library = open_library(kLibrary);
   if (library.handle == nullptr) return nullptr;
   auto api = std::make_unique<CublasLtApi>();
-  const auto bind = [&](auto& function, const char* name) {
-    using Function = std::remove_reference_t<decltype(function)>;
-    function = reinterpret_cast<Function>(dlsym(library.handle, name));
-    if (function == nullptr && library.reason.empty()) {
-      library.reason = library.path + " has no function " + name;
-    }
-  };
-  bind(api->create, "cublasLtCreate");
-  bind(api->destroy, "cublasLtDestroy");
-  bind(api->version, "cublasLtGetVersion");
-  bind(api->desc_create, "cublasLtMatmulDescCreate");
-  bind(api->desc_destroy, "cublasLtMatmulDescDestroy");
-  bind(api->desc_set, "cublasLtMatmulDescSetAttribute");
-  bind(api->layout_create, "cublasLtMatrixLayoutCreate");
-  bind(api->layout_destroy, "cublasLtMatrixLayoutDestroy");
-  bind(api->preference_create, "cublasLtMatmulPreferenceCreate");
-  bind(api->preference_destroy, "cublasLtMatmulPreferenceDestroy");
-  bind(api->preference_set, "cublasLtMatmulPreferenceSetAttribute");
-  bind(api->heuristic, "cublasLtMatmulAlgoGetHeuristic");
-  bind(api->matmul, "cublasLtMatmul");
+  bind(library, api->create, "cublasLtCreate");
+  bind(library, api->destroy, "cublasLtDestroy");
+  bind(library, api->version, "cublasLtGetVersion");
+  bind(library, api->desc_create, "cublasLtMatmulDescCreate");
+  bind(library, api->desc_destroy, "cublasLtMatmulDescDestroy");
+  bind(library, api->desc_set, "cublasLtMatmulDescSetAttribute");
+  bind(library, api->layout_create, "cublasLtMatrixLayoutCreate");
+  bind(library, api->layout_destroy, "cublasLtMatrixLayoutDestroy");
+  bind(library, api->preference_create, "cublasLtMatmulPreferenceCreate");
+  bind(library, api->preference_destroy, "cublasLtMatmulPreferenceDestroy");
+  bind(library, api->preference_set, "cublasLtMatmulPreferenceSetAttribute");
+  bind(library, api->heuristic, "cublasLtMatmulAlgoGetHeuristic");
+  bind(library, api->matmul, "cublasLtMatmul");
   if (!library.reason.empty()) return nullptr;
   return api;
 }

@@ -11,6 +11,7 @@
 namespace espalier::cuda {
 
 class CublasLt;
+class Cusolver;
 
 /// Kernels on one stream of one device. Each method's kernels, with their maths, stand in the file
 /// of its name. Methods queue their work and return, except those whose outcome depends on data
@@ -31,6 +32,8 @@ class CudaBackend final : public Backend {
   [[nodiscard]] int multiprocessors() const { return multiprocessors_; }
   /// NVIDIA's library of products, looked for when it is first asked for.
   CublasLt& cublaslt();
+  /// NVIDIA's library of factorisations, likewise.
+  Cusolver& cusolver();
   /// Waits until everything queued so far is done.
   Status synchronise();
 
@@ -103,6 +106,7 @@ class CudaBackend final : public Backend {
   Backend& host_;
   cudaStream_t stream_ = nullptr;
   std::shared_ptr<CublasLt> cublaslt_;
+  std::shared_ptr<Cusolver> cusolver_;
   bool pools_ = false;
   std::byte* staging_ = nullptr;  // pinned memory that small uploads leave from
   size_t staged_ = 0;             // bytes of it in use since the last wait

@@ -4,6 +4,7 @@
 
 #include "cuda/cublaslt.h"
 #include "cuda/cuda_backend.h"
+#include "cuda/cusolver.h"
 #include "cuda/probe.h"
 
 #define ESPALIER_EXPORT extern "C" __attribute__((visibility("default")))
@@ -27,5 +28,6 @@ ESPALIER_EXPORT espalier::Backend* espalier_backend_create(espalier::BackendRequ
 }
 
 ESPALIER_EXPORT void espalier_backend_describe(char* text, size_t bytes) {
-  std::snprintf(text, bytes, "%s", espalier::cuda::describe_cublaslt().c_str());
+  std::snprintf(text, bytes, "%s\n%s", espalier::cuda::describe_cublaslt().c_str(),
+                espalier::cuda::describe_cusolver().c_str());
 }

@@ -1,5 +1,3 @@
-#include <dlfcn.h>
-
 #include <cstdlib>
 #include <filesystem>
 #include <sstream>

@@ -2,6 +2,8 @@
 // installed.
 #pragma once
 
+#include <dlfcn.h>
+
 #include <string>
 
 namespace espalier::cuda {
@@ -19,5 +21,14 @@ struct OpenedLibrary {
 /// CONDA_PREFIX; nothing where the first says "none". On an emulated GPU the first of them alone:
 /// real libraries want a real one.
 OpenedLibrary open_library(const std::string& name);
+
+/// Looks up a function of an opened library; `reason` then names the first that it lacks.
+template <class Function>
+void bind(OpenedLibrary& library, Function*& function, const char* name) {
+  function = reinterpret_cast<Function*>(dlsym(library.handle, name));
+  if (function == nullptr && library.reason.empty()) {
+    library.reason = library.path + " has no function " + name;
+  }
+}
 
 }  // namespace espalier::cuda

@@ -1,43 +1,27 @@
 #include <dlfcn.h>
 #include <doctest/doctest.h>
 
-#include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <string>
 
 #include "binding/ops/linear.h"
 #include "binding/ops/lora_linear.h"
 #include "binding/ops/masked_matmul.h"
-#include "test/binding/devices.h"
+#include "test/binding/nvidia_libraries.h"
 
 namespace espalier::test {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kPath = "ESPALIER_CUDA_LIBRARY_PATH";
-
-// A directory in which the backend looks for libraries while this lives.
-class SearchPath {
- public:
-  explicit SearchPath(const fs::path& directory) { setenv(kPath, directory.c_str(), 1); }
-  SearchPath(const SearchPath&) = delete;
-  SearchPath& operator=(const SearchPath&) = delete;
-  ~SearchPath() { unsetenv(kPath); }
-};
-
 // The emulated GPU with the library that stands in for cuBLASLt, which its first product looks for.
-// Devices are never destroyed.
 Device& device_with_library() {
   static auto* const device = [] {
     const SearchPath path(fs::path(ESPALIER_FAKE_CUBLASLT).parent_path());
-    auto* made = new Device(
-        "cuda:0",
-        BackendLibrary(ESPALIER_CUDA_SHIM_LIBRARY).create(0, cpu::cpu_device().backend()));
-    const Tensor one = upload(*made, std::vector<float>{1}, {1, 1});
+    Device& made = new_emulated_device();
+    const Tensor one = upload(made, std::vector<float>{1}, {1, 1});
     download(ops::linear(one, one, std::nullopt));
-    return made;
+    return &made;
   }();
   return *device;
 }
@@ -46,14 +30,6 @@ Device& device_with_library() {
 int64_t products_made() {
   static void* const library = dlopen(ESPALIER_FAKE_CUBLASLT, RTLD_NOW);
   return reinterpret_cast<int64_t (*)()>(dlsym(library, "fake_cublaslt_products"))();
-}
-
-std::string description() {
-  static void* const library = dlopen(ESPALIER_CUDA_SHIM_LIBRARY, RTLD_NOW);
-  char text[512] = "";
-  reinterpret_cast<void (*)(char*, size_t)>(dlsym(library, "espalier_backend_describe"))(
-      text, sizeof(text));
-  return text;
 }
 
 std::vector<double> widened(const std::vector<float>& values) {
@@ -189,33 +165,6 @@ TEST_CASE("adapted layers keep their low-rank path and its dropout beside cuBLAS
   for (size_t i = 0; i < got.size(); ++i) {
     CHECK(normalised_error(rounded[i], widened(own[i])) < 1e-11);
   }
-}
-
-TEST_CASE("the backend says which library multiplies, or why none does") {
-  const fs::path fake = fs::path(ESPALIER_FAKE_CUBLASLT).parent_path();
-  {
-    const SearchPath path("/nonexistent:" + fake.string());
-    CHECK(description() ==
-          "products by cuBLASLt 13.0.2 from " + (fake / "libcublasLt.so.13").string());
-  }
-  {
-    const SearchPath path("/nonexistent");
-    CHECK(description() == "products by own kernels: libcublasLt.so.13 is not in /nonexistent");
-  }
-  {
-    const SearchPath path("none");
-    CHECK(description() ==
-          "products by own kernels: libcublasLt.so.13 is not in ESPALIER_CUDA_LIBRARY_PATH, which "
-          "names no place");
-  }
-  const fs::path broken = fs::temp_directory_path() / "espalier-broken-library";
-  fs::create_directories(broken);
-  std::ofstream(broken / "libcublasLt.so.13") << "not a library";
-  {
-    const SearchPath path("/nonexistent:" + broken.string());
-    CHECK(description().find((broken / "libcublasLt.so.13").string()) != std::string::npos);
-  }
-  fs::remove_all(broken);
 }
 
 }  // namespace

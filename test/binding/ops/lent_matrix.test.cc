@@ -7,7 +7,7 @@
 #include "binding/ops/leave_group_out.h"
 #include "binding/ops/leave_one_out.h"
 #include "binding/ops/ridge_update.h"
-#include "test/binding/devices.h"
+#include "test/binding/nvidia_libraries.h"
 
 namespace espalier::test {
 namespace {
@@ -40,7 +40,7 @@ void check(Device& device, Solve&& solve) {
 }
 
 TEST_CASE("factorisations of large symmetric matrices leave them as they were") {
-  for (Device* device : devices()) {
+  for (Device* device : factorising_devices()) {
     const Tensor w = upload(*device, random_values(4 * kOrder, 1), {4, kOrder});
     const Tensor c = upload(*device, std::vector<double>(static_cast<size_t>(4 * kOrder), 0.5),
                             {4, kOrder}, DType::f64);
@@ -52,7 +52,8 @@ TEST_CASE("factorisations of large symmetric matrices leave them as they were") 
       return download<double>(ops::leave_one_out(h, 0.01, ConditionMethod::none).residual);
     });
     check(*device, [&](const Tensor& h) {
-      return download<double>(*ops::leave_one_out(h, 0.01, ConditionMethod::lanczos).condition);
+      // So much damping that few Lanczos vectors do.
+      return download<double>(*ops::leave_one_out(h, 1e4, ConditionMethod::lanczos).condition);
     });
     check(*device,
           [&](const Tensor& h) { return download<double>(ops::cholesky_solve(h, b, 0.01, true)); });
@@ -60,7 +61,7 @@ TEST_CASE("factorisations of large symmetric matrices leave them as they were") 
 }
 
 TEST_CASE("a failed factorisation of a large symmetric matrix leaves it as it was") {
-  for (Device* device : devices()) {
+  for (Device* device : factorising_devices()) {
     std::vector<double> values = symmetric();
     values[static_cast<size_t>(900 * kOrder + 900)] = -1;
     const Tensor h = upload(*device, values, {kOrder, kOrder}, DType::f64);
@@ -72,7 +73,7 @@ TEST_CASE("a failed factorisation of a large symmetric matrix leaves it as it wa
 }
 
 TEST_CASE("a large symmetric matrix may be its own right-hand side") {
-  for (Device* device : devices()) {
+  for (Device* device : factorising_devices()) {
     const Tensor h = upload(*device, symmetric(), {kOrder, kOrder}, DType::f64);
     const auto solution = download<double>(ops::cholesky_solve(h, h, 0, false));
     double worst = 0;

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "test/binding/matrices.h"
+#include "test/binding/nvidia_libraries.h"
 
 namespace espalier::test {
 namespace {
@@ -30,7 +31,7 @@ Matrix reference(const Matrix& w, const Problem& p, double damping) {
 }
 
 TEST_CASE("ridgeUpdate equals W + (C - W G)(G + λI)⁻¹ for every weight dtype") {
-  for (Device* device : devices()) {
+  for (Device* device : factorising_devices()) {
     for (const DType dtype : {DType::f32, DType::bf16, DType::f16}) {
       for (const int64_t in : {1, 3, 16, 37}) {
         for (const int64_t out : {1, 5, 530}) {
@@ -48,7 +49,7 @@ TEST_CASE("ridgeUpdate equals W + (C - W G)(G + λI)⁻¹ for every weight dtype
 }
 
 TEST_CASE("ridgeUpdate without damping is the least-squares solution, with much damping W itself") {
-  for (Device* device : devices()) {
+  for (Device* device : factorising_devices()) {
     const Problem p = make_problem(40, 4, 9);
     const Matrix w = random_matrix(4, 9, 5);
     const Tensor weight = upload(*device, w.floats(), {4, 9});
@@ -64,7 +65,7 @@ TEST_CASE("ridgeUpdate without damping is the least-squares solution, with much 
 }
 
 TEST_CASE("ridgeUpdate of a layer that already fits its targets changes nothing") {
-  for (Device* device : devices()) {
+  for (Device* device : factorising_devices()) {
     const Matrix w = random_matrix(6, 11, 6);
     const Matrix g = gram_of(random_matrix(30, 11, 7));
     const Matrix c = product(w, g);
@@ -75,7 +76,7 @@ TEST_CASE("ridgeUpdate of a layer that already fits its targets changes nothing"
 }
 
 TEST_CASE("ridgeUpdate fails the read where there is no answer, and takes empty layers") {
-  for (Device* device : devices()) {
+  for (Device* device : factorising_devices()) {
     const Problem p = make_problem(2, 3, 4);  // two samples: G has rank 2
     const Tensor w = upload(*device, random_values(12, 1), {3, 4});
     const Tensor g = upload(*device, p.g);
