@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "binding/core/radau.h"
 #include "binding/cpu/block_lanczos.h"
 #include "binding/cpu/lapack.h"
 #include "binding/cpu/secular.h"
@@ -28,11 +29,6 @@ struct Spectrum {
   const double* squares;   // ‖A_:j‖²
 };
 
-// Moments of column j's weight v_ji² over the distances of the eigenvalues beyond the first k.
-struct Moments {
-  double zeroth, first, second;
-};
-
 void rest_moments(const Spectrum& s, Moments* moments) {
   constexpr int64_t kBlock = 128;
 #pragma omp parallel for schedule(static)
@@ -56,22 +52,6 @@ void rest_moments(const Spectrum& s, Moments* moments) {
   }
 }
 
-struct Node {
-  double distance, weight;
-};
-
-// Gauss-Radau rule with one node at `end` (0 or beyond of the rest) for the moments: the other
-// node.
-Node free_node(const Moments& m, double end, double nearest) {
-  const double q = std::abs(m.first - end * m.zeroth);
-  const double p = m.second - 2 * end * m.first + end * end * m.zeroth;
-  if (q <= 0 || p <= 0) return {nearest, 0};
-  const double step = p / q;
-  const double weight = std::min(m.zeroth, q * q / p);
-  const double distance = end > nearest ? end - step : end + step;
-  return {std::clamp(distance, nearest, 1.0), weight};
-}
-
 // Roots with the rest as the Radau rule of `end`; `extras` is scratch [4, n].
 Status roots_with(const Spectrum& s, const Moments* moments, double end, const double* factors,
                   double* extras, double* roots) {
@@ -79,13 +59,11 @@ Status roots_with(const Spectrum& s, const Moments* moments, double end, const d
   const double nearest = s.distances[s.k - 1];
   const bool inverse = factors != nullptr;
   for (int64_t j = 0; j < n; ++j) {
-    const Moments m{std::max(moments[j].zeroth, 0.0), moments[j].first, moments[j].second};
-    const Node node = free_node(m, end, nearest);
-    const double fixed = m.zeroth - node.weight;
-    extras[j] = node.distance;
+    const RadauRule rule = radau_rule(moments[j], end, nearest);
+    extras[j] = rule.distance;
     extras[n + j] = end;
-    extras[2 * n + j] = node.weight * (inverse ? 1 - node.distance : 1);
-    extras[3 * n + j] = fixed * (inverse ? 1 - end : 1);
+    extras[2 * n + j] = rule.weight * (inverse ? 1 - rule.distance : 1);
+    extras[3 * n + j] = rule.end_weight * (inverse ? 1 - end : 1);
   }
   return solve_secular({.distances = s.distances,
                         .vectors = s.vectors + (s.k - 1) * n,
