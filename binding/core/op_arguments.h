@@ -8,7 +8,7 @@
 
 namespace espalier {
 
-/// How the factors of a product with weights are multiplied; sums are f32 either way.
+/// How the factors of a product are multiplied; sums are f32 either way.
 enum class Products : uint8_t {
   f32,   ///< 16-bit weights widened exactly
   bf16,  ///< both factors rounded to bf16 where the processor multiplies it faster; otherwise f32
@@ -81,7 +81,8 @@ struct RopeArguments {
 
 /// Softmax attention of each query over its visible keys. With causal, query i sees keys
 /// j <= i + S - T; with window w > 0 only keys j > i + S - T - w. Query head h reads key head
-/// h / (H / Hkv).
+/// h / (H / Hkv). With bf16 products a backend may round q, k, v and the probabilities to bf16
+/// where they are multiplied; the softmax is f32.
 struct AttentionArguments {
   ConstView q;         ///< f32 [B, T, H, D]
   ConstView k;         ///< f32 [B, S, Hkv, D]
@@ -92,6 +93,7 @@ struct AttentionArguments {
   float scale = 1.0F;
   bool causal = true;
   int64_t window = 0;  ///< 0: unlimited
+  Products products = Products::f32;
 };
 
 /// output = gate / (1 + exp(-gate)) ∘ up.

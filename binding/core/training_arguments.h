@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "binding/core/op_arguments.h"
 #include "binding/core/tensor.h"
 
 namespace espalier {
@@ -69,7 +70,9 @@ struct SwigluBackwardArguments {
   View up_gradient;    ///< f32 like gradient
 };
 
-/// Gradients of attention; probabilities are made again from q, k and log_sum_exp.
+/// Gradients of attention; probabilities are made again from q, k and log_sum_exp. With bf16
+/// products, which have to be those of the forward pass, gradient and the gradients of the scores
+/// may be rounded too.
 struct AttentionBackwardArguments {
   ConstView gradient;     ///< f32 [B, T, H, D], of the output
   ConstView q;            ///< f32 [B, T, H, D]
@@ -84,6 +87,7 @@ struct AttentionBackwardArguments {
   float scale = 1.0F;
   bool causal = true;
   int64_t window = 0;  ///< 0: unlimited
+  Products products = Products::f32;
 };
 
 }  // namespace espalier

@@ -3,8 +3,8 @@
 //   m' = max(m, max_j s_j),  l' = l e^(m-m') + Σ_j e^(s_j-m'),  o' = o e^(m-m') + Σ_j e^(s_j-m')
 //   v_j,
 // and output = o / l at the end, with the binary logarithm of Σ_j 2^s_j when the gradient needs it.
-// Everything is f32; scores carry a factor log2(e), so exponentials are powers of two. q, output:
-// [B, T, H, D]; k, v: [B, S, Hkv, D].
+// Everything is f32, also where bf16 products would do; scores carry a factor log2(e), so
+// exponentials are powers of two. q, output: [B, T, H, D]; k, v: [B, S, Hkv, D].
 //
 // The vector lanes are queries (attention_tiles.h).
 // A block of rows stands transposed in scratch, [D][rows], and so do scores, [keys][rows], and

@@ -3,8 +3,9 @@
 // gradient do:
 //   p_ij = e^(s_ij - L_i),  δ_i = do_i·o_i = Σ_j p_ij do_i·v_j,  ds_ij = p_ij (do_i·v_j - δ_i),
 //   dv_j = Σ_i p_ij do_i,   dq_i = scale Σ_j ds_ij k_j,   dk_j = scale Σ_i ds_ij q_i.
-// Everything is f32; scores and L carry a factor log2(e). Source: Dao et al. 2022 (FlashAttention).
-// q, o, do, dq: [B, T, H, D]; k, v, dk, dv: [B, S, Hkv, D]; L: [B, T, H].
+// Everything is f32, also where bf16 products would do; scores and L carry a factor log2(e).
+// q, o, do, dq: [B, T, H, D]; k, v, dk, dv: [B, S, Hkv, D]; L: [B, T, H]. Source: Dao et al. 2022
+// (FlashAttention).
 //
 // Five products per tile. Those for s, do·v and dq have queries in the vector lanes, as the forward
 // pass (attention_tiles.h); those for dv and dk sum over queries, so their lanes are columns,

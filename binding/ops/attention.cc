@@ -60,7 +60,8 @@ AttentionResult attention(const Tensor& q, const Tensor& k, const Tensor& v,
                                      .log_sum_exp = writable_view_of(result.log_sum_exp),
                                      .scale = static_cast<float>(options.scale),
                                      .causal = options.causal,
-                                     .window = options.window});
+                                     .window = options.window,
+                                     .products = options.products});
          });
   return result;
 }
@@ -97,7 +98,8 @@ AttentionGradients attention_backward(const Tensor& gradient, const Tensor& q, c
                                               .v_gradient = result.v.view(),
                                               .scale = static_cast<float>(options.scale),
                                               .causal = options.causal,
-                                              .window = options.window});
+                                              .window = options.window,
+                                              .products = options.products});
          });
   return result;
 }

@@ -13,6 +13,7 @@ struct AttentionOptions {
   bool causal = true;
   int64_t window = 0;
   OptionalTensor key_mask = std::nullopt;
+  Products products = Products::f32;
   /// Whether attention also returns what its gradient needs.
   bool want_log_sum_exp = false;
 };
@@ -38,6 +39,8 @@ struct AttentionGradients {
 /// keys that a query does not see never reach it, not even NaN; a visible NaN, or a score of
 /// +infinity, makes the row NaN. The softmax subtracts the running maximum and sums in f32.
 /// key_mask u8 [B, S]: keys with 0 are seen by no query, as if they were not there.
+/// Products in bf16 round q, k, v and probabilities where the device multiplies it faster: on GPUs
+/// from sm_80 on. The CPU has them in f32.
 /// Memory: one block of queries by keys per thread. Throws DTYPE, SHAPE, CONFIG, DEVICE_MISMATCH.
 /// Source: Vaswani et al. 2017; grouped heads: Ainslie et al. 2023; online softmax: Milakov &
 /// Gimelshein 2018.

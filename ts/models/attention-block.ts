@@ -1,5 +1,5 @@
 import type { ModelConfig } from '../formats/model-config.js';
-import { attention } from '../ops/attention.js';
+import { attention, type AttentionOptions } from '../ops/attention.js';
 import { rmsNorm } from '../ops/rms-norm.js';
 import { rope } from '../ops/rope.js';
 import type { Tensor } from '../tensor/tensor.js';
@@ -20,10 +20,22 @@ export interface AttentionProjections {
 /**
  * Rotates queries and keys by their positions and attends.
  * @param heads query [batch, sequence, heads, headDim], key and value [batch, sequence, kvHeads, headDim]
- * @param window see `attention`; default none
+ * @param options what the layer says: its window, if any, and how it multiplies
  * @returns like the query
  */
-export type Attend = (heads: AttentionProjections, window?: number) => Tensor;
+export type Attend = (
+  heads: AttentionProjections,
+  options: Pick<AttentionOptions, 'window' | 'products'>,
+) => Tensor;
+
+/** The options of attention that a layer decides. */
+export function layerAttention(
+  layer: Pick<LayerWeights, 'shape' | 'query'>,
+): Pick<AttentionOptions, 'window' | 'products'> {
+  const { slidingWindow: window } = layer.shape;
+  const { products = 'f32' } = layer.query;
+  return window === undefined ? { products } : { window, products };
+}
 
 /** The q, k and v projections of the normalised stream `x` [batch, sequence, hidden]. */
 export function attentionProjections(
@@ -50,14 +62,14 @@ export function attentionContext(
   attend: Attend = causalAttention(frequencies),
 ): Tensor {
   const { headDim, rmsNormEps: eps } = config;
-  const { numAttentionHeads: heads, numKeyValueHeads: kvHeads, slidingWindow } = layer.shape;
+  const { numAttentionHeads: heads, numKeyValueHeads: kvHeads } = layer.shape;
   const [batch, sequence] = projections.query.shape as [number, number];
   let query = projections.query.reshape([batch, sequence, heads, headDim]);
   let key = projections.key.reshape([batch, sequence, kvHeads, headDim]);
   const value = projections.value.reshape([batch, sequence, kvHeads, headDim]);
   if (layer.queryNorm !== undefined) query = rmsNorm(query, layer.queryNorm, eps);
   if (layer.keyNorm !== undefined) key = rmsNorm(key, layer.keyNorm, eps);
-  const context = attend({ query, key, value }, slidingWindow);
+  const context = attend({ query, key, value }, layerAttention(layer));
   return context.reshape([batch, sequence, heads * headDim]);
 }
 
@@ -66,9 +78,9 @@ export function attentionContext(
  * @param keyMask u8 [batch, sequence], 0 for padding that no position may see; default none.
  */
 export function causalAttention(frequencies: Tensor, keyMask?: Tensor): Attend {
-  return ({ query, key, value }, window) =>
+  return ({ query, key, value }, options) =>
     attention(rope(query, frequencies), rope(key, frequencies), value, {
-      ...(window === undefined ? {} : { window }),
+      ...options,
       ...(keyMask === undefined ? {} : { keyMask }),
     });
 }

@@ -10,7 +10,7 @@ import { swiglu } from '../ops/swiglu.js';
 import { scope } from '../tensor/scope.js';
 import { Tensor } from '../tensor/tensor.js';
 import { applyLinear } from './apply-linear.js';
-import { attentionProjections } from './attention-block.js';
+import { attentionProjections, layerAttention } from './attention-block.js';
 import { headLogits } from './decoder-head.js';
 import type { LayerWeights } from './layer-weights.js';
 import type { OuterWeights } from './outer-weights.js';
@@ -142,7 +142,7 @@ async function nextStream(
   { keys, values }: LayerCache,
 ): Promise<Tensor> {
   const { headDim, rmsNormEps: eps } = config;
-  const { numAttentionHeads: heads, numKeyValueHeads: groups, slidingWindow } = layer.shape;
+  const { numAttentionHeads: heads, numKeyValueHeads: groups } = layer.shape;
   const count = x.shape[1] as number;
   const { query, key, value } = scope(() => {
     const { query, key, value } = attentionProjections(layer, rmsNorm(x, layer.inputNorm, eps));
@@ -169,8 +169,7 @@ async function nextStream(
           [1, position + 1, count * groups, headDim],
           { device: x.device },
         );
-      const window = slidingWindow === undefined ? {} : { window: slidingWindow };
-      const context = attention(query, seen(keys), seen(values), window);
+      const context = attention(query, seen(keys), seen(values), layerAttention(layer));
       const attended = applyLinear(layer.output, context.reshape([1, count, heads * headDim]));
       const norm = addRmsNorm(attended, x, layer.postAttentionNorm, eps);
       const activation = swiglu(

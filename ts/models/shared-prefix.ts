@@ -43,10 +43,9 @@ export class SharedPrefixAttention {
   }
 
   /** For `layerForward`. */
-  readonly attend: Attend = ({ query, key, value }, window) => {
+  readonly attend: Attend = ({ query, key, value }, options) => {
     const { prefixes, prefixLength, endingLength, prefixOf } = this.#layout;
     const endings = prefixOf.length;
-    const options = window === undefined ? {} : { window };
     const shared = prefixes * prefixLength;
     const width = (x: Tensor) => x.shape.slice(-2);
     const prefix = (x: Tensor) => x.slice(0, shared).reshape([prefixes, prefixLength, ...width(x)]);

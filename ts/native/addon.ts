@@ -23,8 +23,8 @@ type T = NativeTensor;
 type Maybe = NativeTensor | undefined;
 
 /**
- * How the factors of a product with weights are multiplied, sums being f32 either way: `f32` widens
- * 16-bit weights exactly; `bf16` rounds both factors to bf16 where the processor multiplies that
+ * How the factors of a product are multiplied, sums being f32 either way: `f32` widens 16-bit
+ * weights exactly; `bf16` rounds both factors to bf16 where the processor multiplies that
  * faster, and is `f32` elsewhere.
  */
 export type Products = 'f32' | 'bf16';
@@ -117,6 +117,7 @@ export interface NativeAddon {
     causal: boolean,
     window: number,
     keyMask: Maybe,
+    products: Products,
     wantLogSumExp: boolean,
   ): [output: T, logSumExp: Maybe];
   swiglu(gate: T, up: T): T;
@@ -170,6 +171,7 @@ export interface NativeAddon {
     causal: boolean,
     window: number,
     keyMask: Maybe,
+    products: Products,
   ): [q: T, k: T, v: T];
   layerNorm(x: T, weight: T, bias: Maybe, eps: number): T;
   normBackward(

@@ -18,7 +18,7 @@ export interface AttentionForward {
  * does not grow with T × S; five products where the forward pass has two.
  *
  * @param gradient f32 `[B, T, H, D]`, of the output
- * @param options those of the forward pass, `scale` included
+ * @param options those of the forward pass, `scale` and `products` included
  * @returns f32, each like its input; zeros for masked keys and for queries that see no key
  * @throws EspalierError `DTYPE`, `SHAPE`, `CONFIG`, `DEVICE_MISMATCH`
  */
@@ -27,7 +27,8 @@ export function attentionBackward(
   { q, k, v, output, logSumExp }: AttentionForward,
   options: AttentionOptions,
 ): { q: Tensor; k: Tensor; v: Tensor } {
-  const { causal = true, window = 0, scale = 1 / Math.sqrt(q.shape[3] || 1), keyMask } = options;
+  const { causal = true, window = 0, scale = 1 / Math.sqrt(q.shape[3] || 1) } = options;
+  const { keyMask, products = 'f32' } = options;
   const [dq, dk, dv] = native().attentionBackward(
     gradient.handle,
     q.handle,
@@ -39,6 +40,7 @@ export function attentionBackward(
     causal,
     window,
     keyMask?.handle,
+    products,
   );
   return { q: new Tensor(dq), k: new Tensor(dk), v: new Tensor(dv) };
 }

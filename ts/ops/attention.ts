@@ -1,4 +1,4 @@
-import { native } from '../native/addon.js';
+import { native, type Products } from '../native/addon.js';
 import { isTracked, record } from '../tensor/recorder.js';
 import { Tensor } from '../tensor/tensor.js';
 import { attentionBackward } from './attention-backward.js';
@@ -13,6 +13,8 @@ export interface AttentionOptions {
   scale?: number;
   /** u8 `[B, S]`: 1 for real tokens, 0 for padding, which no query sees; default: all are real. */
   keyMask?: Tensor | undefined;
+  /** How factors are multiplied, forward and backward, where the device is a GPU. Default `f32`. */
+  products?: Products;
 }
 
 /** q, k, v, output, logSumExp and the key mask, if any. */
@@ -29,7 +31,8 @@ type SavedTensors = [Tensor, Tensor, Tensor, Tensor, Tensor, Tensor?];
  * @throws EspalierError `DTYPE`, `SHAPE`, `CONFIG`, `DEVICE_MISMATCH`
  */
 export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions = {}): Tensor {
-  const { causal = true, window = 0, scale = 1 / Math.sqrt(q.shape[3] || 1), keyMask } = options;
+  const { causal = true, window = 0, scale = 1 / Math.sqrt(q.shape[3] || 1) } = options;
+  const { keyMask, products = 'f32' } = options;
   const tracked = isTracked(q, k, v);
   const [handle, logarithms] = native().attention(
     q.handle,
@@ -39,6 +42,7 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOpt
     causal,
     window,
     keyMask?.handle,
+    products,
     tracked,
   );
   const output = new Tensor(handle);
@@ -59,6 +63,7 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOpt
         window,
         scale,
         keyMask: mask,
+        products,
       });
       return [result.q, result.k, result.v];
     },

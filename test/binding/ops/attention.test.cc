@@ -18,9 +18,9 @@ struct Inputs {
   std::vector<float> q, k, v;
 
   explicit Inputs(const Case& s, float spread = 1)
-      : q(random_values(static_cast<size_t>(s.query_shape().elements()), 1, spread)),
-        k(random_values(static_cast<size_t>(s.key_shape().elements()), 2, spread)),
-        v(random_values(k.size(), 3)) {}
+      : q(attention_input(s, s.query_shape(), 1, spread)),
+        k(attention_input(s, s.key_shape(), 2, spread)),
+        v(attention_input(s, s.key_shape(), 3)) {}
 };
 
 std::vector<double> reference(const Case& s, const Inputs& in, double scale) {
@@ -37,16 +37,20 @@ Tensor attend(Device& device, const Case& s, const Inputs& in, double scale) {
   return attend_with(device, s, in, s.options(device, scale)).output;
 }
 
-void check_case(const Case& s) {
-  CAPTURE(s.queries);
-  CAPTURE(s.keys);
-  CAPTURE(s.heads);
-  CAPTURE(s.columns);
-  CAPTURE(s.window);
-  const Inputs in(s);
-  for (Device* device : devices()) {
-    CHECK(normalised_error(download(attend(*device, s, in, s.scale())),
-                           reference(s, in, s.scale())) < 1e-11);
+void check_case(const Case& any) {
+  CAPTURE(any.queries);
+  CAPTURE(any.keys);
+  CAPTURE(any.heads);
+  CAPTURE(any.columns);
+  CAPTURE(any.window);
+  for (const Case& s : in_both_precisions(any)) {
+    CAPTURE(s.products);
+    const Inputs in(s);
+    for (Device* device : devices()) {
+      CHECK(normalised_error(download(attend(*device, s, in, s.scale())),
+                             reference(s, in, s.scale())) <
+            attention_tolerance(*device, s, 1e-11, 1e-5));
+    }
   }
 }
 
@@ -79,6 +83,24 @@ TEST_CASE("attention within a sliding window sees only its keys") {
   }
 }
 
+TEST_CASE("attention to a single key gives its value to the bit") {
+  for (const int64_t columns : {1, 16, 80, 256}) {
+    for (const Case& s : in_both_precisions({1, 70, 70, 1, 1, columns, true, 1})) {
+      const Inputs in(s);
+      for (Device* device : devices()) CHECK(download(attend(*device, s, in, 0.3)) == in.v);
+    }
+  }
+}
+
+TEST_CASE("attention is the same bits every time") {
+  for (const Case& s : in_both_precisions({2, 150, 150, 6, 3, 20})) {
+    const Inputs in(s);
+    for (Device* device : devices()) {
+      CHECK(download(attend(*device, s, in, 0.3)) == download(attend(*device, s, in, 0.3)));
+    }
+  }
+}
+
 TEST_CASE("attention gives zeros to queries before the first key") {
   check_case({1, 100, 30, 2, 2, 8});
   check_case({1, 3, 0, 1, 1, 4});
@@ -89,37 +111,46 @@ TEST_CASE("attention gives zeros to queries before the first key") {
 }
 
 TEST_CASE("attention survives scores far beyond what exp can hold") {
-  const Case s{1, 90, 90, 1, 1, 16};
-  const Inputs in(s, 60);
-  for (Device* device : devices()) {
-    const auto y = download(attend(*device, s, in, 1));
-    CHECK(normalised_error(y, reference(s, in, 1)) < 1e-5);
+  for (const Case& s : in_both_precisions({1, 90, 90, 1, 1, 16})) {
+    const Inputs in(s, 60);
+    for (Device* device : devices()) {
+      const auto y = download(attend(*device, s, in, 1));
+      CHECK(normalised_error(y, reference(s, in, 1)) < 1e-5);
+    }
   }
 }
 
 TEST_CASE("attention keeps keys that a query does not see away from it, even NaN and infinity") {
-  const Case s{1, 40, 40, 1, 1, 8, true, 10};
-  const Inputs clean(s);
-  const float kBad[] = {std::nanf(""), std::numeric_limits<float>::infinity()};
-  for (Device* device : devices()) {
-    const auto expected = download(attend(*device, s, clean, 0.3));
-    for (const float bad : kBad) {
-      Inputs in = clean;
-      in.v[20 * 8 + 3] = bad;
-      in.k[25 * 8 + 1] = std::nanf("");
-      const auto y = download(attend(*device, s, in, 0.3));
-      for (size_t i = 0; i < 40; ++i) {
-        const bool sees_value = i >= 20 && i < 30;
-        const bool sees_key = i >= 25 && i < 35;
-        for (size_t c = 0; c < 8; ++c) {
-          const float got = y[i * 8 + c];
-          CAPTURE(i);
-          if (sees_key) {
-            CHECK(std::isnan(got));
-          } else if (sees_value && c == 3) {
-            CHECK(!std::isfinite(got));
-          } else {
-            CHECK(got == expected[i * 8 + c]);
+  const float kBad[] = {std::nanf(""), std::numeric_limits<float>::infinity(),
+                        -std::numeric_limits<float>::infinity()};
+  for (const Case& any : {Case{1, 40, 40, 1, 1, 8, true, 10}, Case{1, 150, 150, 1, 1, 8, true, 90},
+                          Case{1, 150, 150, 1, 1, 8}}) {
+    const auto queries = static_cast<size_t>(any.queries);
+    const size_t window = any.window == 0 ? queries : static_cast<size_t>(any.window);
+    for (const Case& s : in_both_precisions(any)) {
+      CAPTURE(s.products);
+      const Inputs clean(s);
+      for (Device* device : devices()) {
+        const auto expected = download(attend(*device, s, clean, 0.3));
+        for (const float bad : kBad) {
+          Inputs in = clean;
+          in.v[20 * 8 + 3] = bad;
+          in.k[25 * 8 + 1] = std::nanf("");
+          const auto y = download(attend(*device, s, in, 0.3));
+          for (size_t i = 0; i < queries; ++i) {
+            const bool sees_value = i >= 20 && i < 20 + window;
+            const bool sees_key = i >= 25 && i < 25 + window;
+            for (size_t c = 0; c < 8; ++c) {
+              const float got = y[i * 8 + c];
+              CAPTURE(i);
+              if (sees_key) {
+                CHECK(std::isnan(got));
+              } else if (sees_value && c == 3) {
+                CHECK(!std::isfinite(got));
+              } else {
+                CHECK(got == expected[i * 8 + c]);
+              }
+            }
           }
         }
       }
@@ -148,35 +179,40 @@ TEST_CASE("attention leaves masked keys out, whatever they hold, causal or not")
       s.window = 9;
       check_case(s);
       s.window = 0;
-      Inputs in(s);
-      const Inputs clean = in;
-      for (size_t i = 0; i < in.k.size(); ++i) {
-        if (s.key_mask[i / 8] != 0) continue;
-        in.k[i] = std::nanf("");
-        in.v[i] = std::numeric_limits<float>::infinity();
-      }
-      for (Device* device : devices()) {
-        CHECK(download(attend(*device, s, in, 1)) == download(attend(*device, s, clean, 1)));
+      for (const Case& either : in_both_precisions(s)) {
+        Inputs in(either);
+        const Inputs clean = in;
+        for (size_t i = 0; i < in.k.size(); ++i) {
+          if (s.key_mask[i / 8] != 0) continue;
+          in.k[i] = std::nanf("");
+          in.v[i] = std::numeric_limits<float>::infinity();
+        }
+        for (Device* device : devices()) {
+          CHECK(download(attend(*device, either, in, 1)) ==
+                download(attend(*device, either, clean, 1)));
+        }
       }
     }
   }
 }
 
 TEST_CASE("attention gives the logarithm of the sum of exponentials when asked") {
-  for (const Case& s : {Case{2, 33, 70, 4, 2, 12}, Case{1, 9, 5, 1, 1, 3}}) {
-    const Inputs in(s);
-    std::vector<double> expected;
-    for_each_query(s, {widened(in.q), widened(in.k), widened(in.v)}, 3,
-                   [&](size_t, const auto& visible, const auto&, double sum) {
-                     const double none = -std::numeric_limits<double>::infinity();
-                     expected.push_back(visible.empty() ? none : sum);
-                   });
-    for (Device* device : devices()) {
-      auto options = s.options(*device, 3);
-      CHECK(!attend_with(*device, s, in, options).log_sum_exp.has_value());
-      options.want_log_sum_exp = true;
-      const auto result = attend_with(*device, s, in, options);
-      CHECK(normalised_error(download(*result.log_sum_exp), expected) < 1e-12);
+  for (const Case& any : {Case{2, 33, 70, 4, 2, 12}, Case{1, 9, 5, 1, 1, 3}}) {
+    for (const Case& s : in_both_precisions(any)) {
+      const Inputs in(s);
+      std::vector<double> expected;
+      for_each_query(s, {widened(in.q), widened(in.k), widened(in.v)}, 3,
+                     [&](size_t, const auto& visible, const auto&, double sum) {
+                       const double none = -std::numeric_limits<double>::infinity();
+                       expected.push_back(visible.empty() ? none : sum);
+                     });
+      for (Device* device : devices()) {
+        auto options = s.options(*device, 3);
+        CHECK(!attend_with(*device, s, in, options).log_sum_exp.has_value());
+        options.want_log_sum_exp = true;
+        const auto result = attend_with(*device, s, in, options);
+        CHECK(normalised_error(download(*result.log_sum_exp), expected) < 1e-12);
+      }
     }
   }
 }

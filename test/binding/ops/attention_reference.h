@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -18,6 +19,8 @@ struct AttentionCase {
   int64_t window = 0;
   /// [batches, keys] of 0 and 1, or empty.
   std::vector<uint8_t> key_mask = {};
+  /// How factors are multiplied.
+  Products products = Products::f32;
 
   /// The usual factor on the scores.
   [[nodiscard]] double scale() const {
@@ -37,12 +40,35 @@ struct AttentionCase {
   /// Options of the op.
   [[nodiscard]] ops::AttentionOptions options(Device& device, double factor) const {
     ops::AttentionOptions result{.scale = factor, .causal = causal, .window = window};
+    result.products = products;
     if (!key_mask.empty()) {
       result.key_mask = upload(device, key_mask, {batches, keys}, DType::u8);
     }
     return result;
   }
 };
+
+/// A case with its factors multiplied in f32, and in bf16.
+inline std::array<AttentionCase, 2> in_both_precisions(const AttentionCase& s) {
+  std::array<AttentionCase, 2> cases{s, s};
+  cases[1].products = Products::bf16;
+  return cases;
+}
+
+/// Normally distributed inputs of a case; bf16 numbers where its products are, so that every device
+/// multiplies the same ones.
+inline std::vector<float> attention_input(const AttentionCase& s, const Shape& shape, uint32_t seed,
+                                          float spread = 1) {
+  auto values = random_values(static_cast<size_t>(shape.elements()), seed, spread);
+  return s.products == Products::bf16 ? rounded_to(values, DType::bf16) : values;
+}
+
+/// The normalised squared error that a result may have: `rounded` where a GPU multiplies in bf16,
+/// whose eight binary digits of probabilities and their gradients leave some 2^-20; else `exact`.
+inline double attention_tolerance(const Device& device, const AttentionCase& s, double exact,
+                                  double rounded) {
+  return s.products == Products::bf16 && device.name() != "cpu" ? rounded : exact;
+}
 
 /// q, k and v, and later their gradients.
 struct AttentionValues {
