@@ -77,14 +77,11 @@ __global__ void __launch_bounds__(Tile::kThreads, 2)
 
   const Place<kLaneRows> place;
   KeyRange range[kLaneRows];
-  float maximum[kLaneRows];
-  float sum[kLaneRows];
+  RowSoftmax softmax[kLaneRows];
 #pragma unroll
   for (int i = 0; i < kLaneRows; ++i) {
     // Rows that do not exist see what the last one sees; they are not written.
     range[i] = item.visible_keys(min(row0 + place.row + i, last_row));
-    maximum[i] = kLowest;
-    sum[i] = 0;
   }
   Sums<kLaneRows, Tile::kColumns> numerator;
 
@@ -110,22 +107,18 @@ __global__ void __launch_bounds__(Tile::kThreads, 2)
     }
 #pragma unroll
     for (int i = 0; i < kLaneRows; ++i) {
-      float highest = maximum[i];
+      float highest = softmax[i].maximum;
 #pragma unroll
       for (int j = 0; j < kLaneKeys; ++j) highest = fmaxf(highest, score[i][j]);
 #pragma unroll
       for (int lanes = kLanes / 2; lanes > 0; lanes /= 2) {
         highest = fmaxf(highest, __shfl_xor_sync(kAllLanes, highest, lanes));
       }
-      // -infinity minus itself would be NaN while nothing has been seen.
-      const float base = highest == kLowest ? 0.0F : highest;
-      const float decay = exp2f(maximum[i] - base);
-      maximum[i] = highest;
-      sum[i] *= decay;
+      const float decay = softmax[i].raise(highest);
 #pragma unroll
       for (int j = 0; j < kLaneKeys; ++j) {
-        score[i][j] = exp2f(score[i][j] - base);
-        sum[i] += score[i][j];
+        score[i][j] = exp2f(score[i][j] - softmax[i].base());
+        softmax[i].sum += score[i][j];
       }
 #pragma unroll
       for (auto& group : numerator.value[i]) {
@@ -151,14 +144,14 @@ __global__ void __launch_bounds__(Tile::kThreads, 2)
     // Each lane has summed its own keys.
 #pragma unroll
     for (int lanes = kLanes / 2; lanes > 0; lanes /= 2) {
-      sum[i] += __shfl_xor_sync(kAllLanes, sum[i], lanes);
+      softmax[i].sum += __shfl_xor_sync(kAllLanes, softmax[i].sum, lanes);
     }
     const int row = row0 + place.row + i;
     if (row > last_row) continue;
     const int64_t offset = item.row_offset(row);
-    numerator.store(p, place.x, i, sum[i] == 0 ? 0.0F : 1.0F / sum[i], output + offset);
+    numerator.store(p, place.x, i, softmax[i].inverse(), output + offset);
     if (log_sum_exp != nullptr && place.x == 0) {
-      log_sum_exp[offset / p.columns] = maximum[i] + log2f(sum[i]);
+      log_sum_exp[offset / p.columns] = softmax[i].log_sum_exp();
     }
   }
 }

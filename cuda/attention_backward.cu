@@ -12,6 +12,7 @@
 // Probabilities are made twice that way, but no result is added to by several blocks: the bits are
 // the same every time. Of the passing pair, what is needed last is fetched last: v or do arrives
 // while sums are added up, k or q while do·v is computed.
+#include "cuda/attention_gradient.h"
 #include "cuda/attention_tiles.h"
 #include "cuda/scratch.h"
 
@@ -32,19 +33,6 @@ struct BackwardTile {
                        2 * kLines * line_stride(kRows) + 4 * (kRows > kLines ? kRows : kLines));
 };
 
-/// What the probabilities of a query need.
-struct alignas(16) Query {
-  float base;      ///< L log2(e); infinity where no key is seen
-  float delta;     ///< δ
-  KeyRange range;  ///< keys that it sees
-};
-
-/// The arrays of a call.
-struct BackwardArrays {
-  const float *q, *k, *v, *gradient, *log_sum_exp, *delta;
-  float *dq, *dk, *dv;
-};
-
 /// delta[r] = Σ_c gradient[r, c] output[r, c], a warp to a row.
 __global__ void delta_kernel(const float* gradient, const float* output, float* delta, int64_t rows,
                              int64_t columns) {
@@ -56,29 +44,6 @@ __global__ void delta_kernel(const float* gradient, const float* output, float* 
     }
     sum = warp_sum(sum);
     if (threadIdx.x % 32 == 0) delta[row] = sum;
-  }
-}
-
-/// Lines [first, end) of the passing side that a fixed tile of lines [row0, last] meets.
-struct Passing {
-  int first, end;
-};
-
-template <bool kByKey>
-__device__ inline Passing passing_lines(const AttentionItem& item, int rows, int row0, int last) {
-  if constexpr (!kByKey) {
-    return {item.visible_keys(row0).first, item.visible_keys(last).end};
-  } else {
-    // Query t sees key j when t + S - T >= j, if causal, and t + S - T < j + window, if there is
-    // one.
-    const int low = max(row0, item.real.first);
-    const int high = min(last, item.real.end - 1);
-    if (low > high) return {0, 0};
-    const auto group = static_cast<int>(item.group);
-    const int queries = rows / group;
-    const int first = item.causal ? max(low - item.shift, 0) : 0;
-    const int end = item.window > 0 ? min(high - item.shift + item.window, queries) : queries;
-    return {first * group, end * group};
   }
 }
 
@@ -209,12 +174,6 @@ Status launch_gradient(const CudaBackend& backend, const AttentionProblem& p,
       backend.stream(), p, arrays, scale);
 }
 
-bool in_packs_of(int64_t columns, const BackwardArrays& a) {
-  const auto packs = [columns](const auto* data) { return in_packs<4>(columns, data); };
-  return packs(a.q) && packs(a.k) && packs(a.v) && packs(a.gradient) && packs(a.dq) &&
-         packs(a.dk) && packs(a.dv);
-}
-
 }  // namespace
 
 Status CudaBackend::attention_backward(const AttentionBackwardArguments& a) {
@@ -237,7 +196,7 @@ Status CudaBackend::attention_backward(const AttentionBackwardArguments& a) {
                               .dq = a.q_gradient.as<float>(),
                               .dk = a.k_gradient.as<float>(),
                               .dv = a.v_gradient.as<float>()};
-  p.packs = in_packs_of(p.columns, arrays);
+  p.packs = arrays.in_packs_of(p.columns);
   if (Status status = find_real_keys(*this, p, real.data()); !status.ok()) return status;
   constexpr int64_t kThreads = 256;
   if (Status status =
