@@ -3,14 +3,17 @@
 //   m' = max(m, max_j s_j),  l' = l e^(m-m') + Σ_j e^(s_j-m'),  o' = o e^(m-m') + Σ_j e^(s_j-m')
 //   v_j,
 // and output = o / l at the end, with the binary logarithm of Σ_j 2^s_j when the gradient needs it.
-// Everything is f32; scores carry a factor log2(e), so exponentials are powers of two. q, output:
-// [B, T, H, D]; k, v: [B, S, Hkv, D]. Source: Dao et al. 2022 (FlashAttention).
+// Everything is f32 here; with bf16 products attention_bf16.cu takes over where a card can. Scores
+// carry a factor log2(e), so exponentials are powers of two. q, output: [B, T, H, D]; k, v: [B, S,
+// Hkv, D]. Source: Dao et al. 2022 (FlashAttention).
 //
 // A block takes one tile of rows of one (batch, key head) and walks over its keys; tiles that no
 // row sees are never touched. Values arrive while scores are computed, and the next keys while
 // values are added up. Products are fused multiply-adds in registers (attention_tiles.h): their
 // inputs are f32, and tests hold the results to f32's accuracy, which no tensor-core format has.
+#include "cuda/attention_bf16.h"
 #include "cuda/attention_tiles.h"
+#include "cuda/fragments.h"
 #include "cuda/scratch.h"
 
 namespace espalier::cuda {
@@ -174,6 +177,9 @@ Status CudaBackend::attention(const AttentionArguments& a) {
   const Scratch<KeyRange> real(*this, static_cast<size_t>(p.batches));
   if (real.data() == nullptr) return out_of_scratch();
   if (Status status = find_real_keys(*this, p, real.data()); !status.ok()) return status;
+  if (a.products == Products::bf16 && compute_capability_ >= kFragmentsCapability) {
+    return attention_bf16(*this, a, p);
+  }
   return with_head_size("attention", p.columns, [&](auto columns) {
     return with_tile<ForwardTile, columns()>(compute_capability_, [&](auto tile) {
       using Tile = decltype(tile);

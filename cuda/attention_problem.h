@@ -154,6 +154,17 @@ __device__ inline float binary_score(float product, float factor) {
   return __fmul_rn(product, factor);
 }
 
+/// 2^x to 22 bits in one instruction, where factors of eight bits follow.
+__device__ inline float rough_exp2(float x) {
+#ifdef __CUDA_ARCH__
+  float power;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(power) : "f"(x));
+  return power;
+#else
+  return exp2f(x);
+#endif
+}
+
 /// The largest score of a row so far, and the sum of the powers of two of all relative to it.
 struct RowSoftmax {
   float maximum = -INFINITY;  ///< -infinity while nothing has been seen

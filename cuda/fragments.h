@@ -16,6 +16,20 @@
 
 namespace espalier::cuda {
 
+/// Compute capability from which on cards multiply fragments of bf16 numbers.
+constexpr int kFragmentsCapability = 80;
+
+/// Two numbers rounded to bf16 in a word, `low` in the lower half.
+__device__ inline uint32_t bf16_pair(float low, float high) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  uint32_t word;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(word) : "f"(high), "f"(low));
+  return word;
+#else
+  return bf16_from_float(low) | uint32_t{bf16_from_float(high)} << 16;
+#endif
+}
+
 /// c += a b for fragments as above, two bf16 numbers a word.
 __device__ inline void multiply_add_bf16(float (&c)[4], const uint32_t (&a)[4],
                                          const uint32_t (&b)[2]) {

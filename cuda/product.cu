@@ -7,6 +7,7 @@
 
 #include "cuda/converted_factor.h"
 #include "cuda/cublaslt.h"
+#include "cuda/fragments.h"
 #include "cuda/product.h"
 #include "cuda/tensor_product.h"
 
@@ -62,11 +63,9 @@ Status multiply_by_library(CudaBackend& backend, const TileProduct& p, Own&& own
 }
 
 // The f32 kernel multiplies rounded factors where a card has no bf16 tensor cores.
-constexpr int kTensorBf16 = 80;
-
 Status multiply_bf16(CudaBackend& backend, const TileProduct& p) {
-  return backend.compute_capability() < kTensorBf16 ? tile_product(backend, p)
-                                                    : tensor_product(backend, p);
+  return backend.compute_capability() < kFragmentsCapability ? tile_product(backend, p)
+                                                             : tensor_product(backend, p);
 }
 
 Status multiply_rounded(CudaBackend& backend, const TileProduct& p) {
