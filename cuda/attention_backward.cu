@@ -3,8 +3,9 @@
 // gradient do:
 //   p_ij = e^(s_ij - L_i),  δ_i = do_i·o_i = Σ_j p_ij do_i·v_j,  ds_ij = p_ij (do_i·v_j - δ_i),
 //   dv_j = Σ_i p_ij do_i,   dq_i = scale Σ_j ds_ij k_j,   dk_j = scale Σ_i ds_ij q_i.
-// Everything is f32; scores and L carry a factor log2(e). Source: Dao et al. 2022 (FlashAttention).
-// q, o, do, dq: [B, T, H, D]; k, v, dk, dv: [B, S, Hkv, D]; L: [B, T, H].
+// Everything is f32 here; with bf16 products attention_backward_bf16.cu takes over where a card
+// can. Scores and L carry a factor log2(e). q, o, do, dq: [B, T, H, D]; k, v, dk, dv: [B, S, Hkv,
+// D]; L: [B, T, H]. Source: Dao et al. 2022 (FlashAttention).
 //
 // Three kernels: δ, then one block for each tile of queries for dq, and one for each tile of keys
 // for dk and dv. The last two are one kernel seen from two sides: a fixed pair of tiles, (q, do) or
@@ -12,8 +13,10 @@
 // Probabilities are made twice that way, but no result is added to by several blocks: the bits are
 // the same every time. Of the passing pair, what is needed last is fetched last: v or do arrives
 // while sums are added up, k or q while do·v is computed.
+#include "cuda/attention_bf16.h"
 #include "cuda/attention_gradient.h"
 #include "cuda/attention_tiles.h"
+#include "cuda/fragments.h"
 #include "cuda/scratch.h"
 
 namespace espalier::cuda {
@@ -33,14 +36,17 @@ struct BackwardTile {
                        2 * kLines * line_stride(kRows) + 4 * (kRows > kLines ? kRows : kLines));
 };
 
-/// delta[r] = Σ_c gradient[r, c] output[r, c], a warp to a row.
+/// delta[r] = Σ_c gradient[r, c] output[r, c], a warp to a row. Gradient is the type that products
+/// take the gradient in: δ takes it in the same, so that a row's slopes still add up to 0.
+template <class Gradient>
 __global__ void delta_kernel(const float* gradient, const float* output, float* delta, int64_t rows,
                              int64_t columns) {
   const int64_t warps = global_threads() / 32;
   for (int64_t row = global_thread() / 32; row < rows; row += warps) {
     float sum = 0;
     for (int64_t c = threadIdx.x % 32; c < columns; c += 32) {
-      sum = fmaf(gradient[row * columns + c], output[row * columns + c], sum);
+      const float factor = to_float(from_float<Gradient>(gradient[row * columns + c]));
+      sum = fmaf(factor, output[row * columns + c], sum);
     }
     sum = warp_sum(sum);
     if (threadIdx.x % 32 == 0) delta[row] = sum;
@@ -199,12 +205,16 @@ Status CudaBackend::attention_backward(const AttentionBackwardArguments& a) {
   p.packs = arrays.in_packs_of(p.columns);
   if (Status status = find_real_keys(*this, p, real.data()); !status.ok()) return status;
   constexpr int64_t kThreads = 256;
+  const bool tensor_cores =
+      a.products == Products::bf16 && compute_capability_ >= kFragmentsCapability;
   if (Status status =
-          launch(delta_kernel, {.blocks = blocks_for(32 * rows, kThreads), .threads = kThreads},
-                 stream_, arrays.gradient, a.output.as<float>(), delta.data(), rows, p.columns);
+          launch(tensor_cores ? delta_kernel<Bf16> : delta_kernel<float>,
+                 {.blocks = blocks_for(32 * rows, kThreads), .threads = kThreads}, stream_,
+                 arrays.gradient, a.output.as<float>(), delta.data(), rows, p.columns);
       !status.ok()) {
     return status;
   }
+  if (tensor_cores) return attention_backward_bf16(*this, p, arrays, a.scale);
   return with_head_size("attention", p.columns, [&](auto columns) {
     return with_tile<BackwardTile, columns()>(compute_capability_, [&](auto tile) {
       using Tile = decltype(tile);

@@ -10,19 +10,21 @@
 namespace espalier::test {
 namespace {
 
-// The emulated GPU as a card before bf16 tensor cores, which it says it is while its stream starts.
+// The emulated GPU as a card of a compute capability, which it says it is while its stream starts.
 // Devices are never destroyed.
+Device& emulated_card(const char* capability) {
+  setenv("ESPALIER_SHIM_CAPABILITY", capability, 1);
+  auto* made = new Device(
+      "cuda:0", BackendLibrary(ESPALIER_CUDA_SHIM_LIBRARY).create(0, cpu::cpu_device().backend()));
+  download(upload(*made, std::vector<float>{1}, {1}));
+  unsetenv("ESPALIER_SHIM_CAPABILITY");
+  return *made;
+}
+
+// The last ones before bf16 tensor cores.
 Device& old_card() {
-  static auto* const device = [] {
-    setenv("ESPALIER_SHIM_CAPABILITY", "75", 1);
-    auto* made = new Device(
-        "cuda:0",
-        BackendLibrary(ESPALIER_CUDA_SHIM_LIBRARY).create(0, cpu::cpu_device().backend()));
-    download(upload(*made, std::vector<float>{1}, {1}));
-    unsetenv("ESPALIER_SHIM_CAPABILITY");
-    return made;
-  }();
-  return *device;
+  static Device& device = emulated_card("75");
+  return device;
 }
 
 TEST_CASE("bf16 products are those of rounded factors on cards without bf16 tensor cores too") {
@@ -44,20 +46,26 @@ TEST_CASE(
   for (const int64_t columns : {64, 96, 128, 250}) {
     const Shape shape{1, 70, 2, columns};
     const auto count = static_cast<size_t>(shape.elements());
-    const auto run = [&](Device& device) {
+    const auto run = [&](Device& device, Products products) {
       const Tensor q = upload(device, random_values(count, 1), shape);
       const Tensor k = upload(device, random_values(count, 2), shape);
       const Tensor v = upload(device, random_values(count, 3), shape);
-      const ops::AttentionOptions options{.scale = 0.1, .want_log_sum_exp = true};
+      const ops::AttentionOptions options{
+          .scale = 0.1, .products = products, .want_log_sum_exp = true};
       const auto forward = ops::attention(q, k, v, options);
       const auto back = ops::attention_backward(upload(device, random_values(count, 4), shape), q,
                                                 k, v, forward, options);
       return std::array{download(forward.output), download(back.q), download(back.k),
                         download(back.v)};
     };
-    const auto expected = run(cpu::cpu_device());
-    const auto got = run(old_card());
+    const auto expected = run(cpu::cpu_device(), Products::f32);
+    const auto got = run(old_card(), Products::f32);
     for (size_t i = 0; i < got.size(); ++i) CHECK(normalised_error(got[i], expected[i]) < 1e-10);
+    // Without bf16 tensor cores nothing is rounded; with them everything is.
+    static Device& newer_card = emulated_card("80");
+    CHECK(run(old_card(), Products::bf16) == got);
+    const auto rounded = run(newer_card, Products::bf16);
+    for (size_t i = 0; i < got.size(); ++i) CHECK(rounded[i] != got[i]);
   }
 }
 
