@@ -1,0 +1,75 @@
+// Models that multiply in bf16 attend in bf16 on the GPU, and stay as good as those in f32.
+import { join } from 'node:path';
+import { attentionContext } from '../../ts/models/attention-block.js';
+import type { Decoder } from '../../ts/models/decoder.js';
+import { loadModel } from '../../ts/models/load-model.js';
+import { Parameter } from '../../ts/nn/parameter.js';
+import { scope } from '../../ts/tensor/scope.js';
+import { Tensor } from '../../ts/tensor/tensor.js';
+import { evaluate } from '../../ts/training/evaluate.js';
+import { assert, close, test } from '../harness.js';
+import { gpu, root, sized } from './gpu.js';
+
+const MODEL = join(root, sized('test/fixtures/stories260K', 'demo/model'));
+const STORIES = join(root, 'demo/text/stories.txt');
+const POSITIONS = 70;
+
+test('a model that multiplies in bf16 has the perplexity of one in f32 within half a per cent', async () => {
+  const perplexities = new Map<string, number>();
+  for (const dtype of ['f32', 'bf16'] as const) {
+    const options = sized({ window: 80, maxWindows: 2 }, { window: 128 });
+    const { perplexity } = await evaluate(MODEL, { text: STORIES, device: gpu, dtype, ...options });
+    perplexities.set(dtype, perplexity);
+  }
+  const { f32, bf16 } = Object.fromEntries(perplexities) as Record<'f32' | 'bf16', number>;
+  close([bf16], [f32], 5e-3);
+  assert.is.not(bf16, f32);
+});
+
+/** The first layer's attention to given projections, and the gradients of the projections. */
+async function attended({ config, layers: [layer] }: Decoder): Promise<Float32Array[]> {
+  const { numAttentionHeads: heads, numKeyValueHeads: kvHeads } = layer!.shape;
+  const projections = [heads, kvHeads, kvHeads].map((count, seed) => {
+    const width = count * config.headDim;
+    const values = Float32Array.from({ length: POSITIONS * width }, (_, i) =>
+      Math.sin((seed + 2) * i ** 1.5),
+    );
+    return new Parameter(Tensor.from(values, [1, POSITIONS, width], { device: gpu }));
+  });
+  const [query, key, value] = projections.map((parameter) => parameter.value) as [
+    Tensor,
+    Tensor,
+    Tensor,
+  ];
+  // Angles of 0: nothing is rotated.
+  const frequencies = Tensor.zeros([config.headDim / 2], 'f32', gpu);
+  const context = scope(() => attentionContext(config, layer!, { query, key, value }, frequencies));
+  context.backward(context);
+  const results = [context, ...projections.map(({ grad }) => grad as Tensor)];
+  const read = (await Promise.all(results.map((tensor) => tensor.read()))) as Float32Array[];
+  for (const parameter of projections) parameter.dispose();
+  context.dispose();
+  frequencies.dispose();
+  return read;
+}
+
+test('the layers of a model that multiplies in bf16 attend in bf16, forward and backward', async () => {
+  const results: Float32Array[][] = [];
+  for (const dtype of ['f32', 'bf16'] as const) {
+    const model = await loadModel(MODEL, { device: gpu, dtype });
+    results.push(await attended(model));
+    model.dispose();
+  }
+  const [exact, rounded] = results as [Float32Array[], Float32Array[]];
+  for (const [i, expected] of exact.entries()) {
+    const got = rounded[i] as Float32Array;
+    let error = 0;
+    let total = 0;
+    for (const [n, value] of expected.entries()) {
+      error += (got[n]! - value) ** 2;
+      total += value ** 2;
+    }
+    assert.ok(error > 1e-8 * total, `result ${i} is not rounded: ${error / total}`);
+    assert.ok(error < 1e-4 * total, `result ${i}: ${error / total}`);
+  }
+});
