@@ -88,7 +88,7 @@ export async function allParts({ emulated, filters }) {
   });
   const parts = {
     'ops-libraries': {
-      title: `op tests, products by NVIDIA's library where it is found (${nvidia.line})`,
+      title: `op tests, products and factorisations by NVIDIA's libraries where they are found (${nvidia.line})`,
       jobs: native(withLibraries),
     },
     ops: { title: 'op tests, our own kernels', jobs: native(withoutLibraries) },

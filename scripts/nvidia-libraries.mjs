@@ -59,6 +59,6 @@ export function findNvidiaLibraries(sites) {
   const instead = others.length === 0 ? 'none in Python packages' : others.join(', ');
   return {
     folder: undefined,
-    line: `NVIDIA's libraries: ${instead}; version ${WANTED} is needed, without it our own kernels multiply`,
+    line: `NVIDIA's libraries: ${instead}; version ${WANTED} is needed, without it our own kernels multiply and the host factorises`,
   };
 }
