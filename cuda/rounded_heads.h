@@ -74,16 +74,18 @@ class RoundedHeads {
   /// Takes memory; prepare() fills it.
   RoundedHeads(CudaBackend& backend, const AttentionProblem& p,
                const std::array<HeadSource, kCount>& sources)
-      : backend_(backend), p_(p), memory_(backend, elements(p, sources, kCount)) {
-    for (int i = 0; i < kCount; ++i) {
-      rounding_.source[i] = sources[static_cast<size_t>(i)];
-      rounding_.target[i] = memory_.data() + elements(p, sources, i);
-    }
-  }
+      : backend_(backend),
+        p_(p),
+        sources_(sources),
+        memory_(backend, elements(p, sources, kCount)) {}
 
   /// Queues the rounding.
   Status prepare() {
     if (memory_.data() == nullptr) return out_of_scratch();
+    for (int i = 0; i < kCount; ++i) {
+      rounding_.source[i] = sources_[static_cast<size_t>(i)];
+      rounding_.target[i] = memory_.data() + elements(p_, sources_, i);
+    }
     constexpr int64_t kThreads = 256;
     dim3 blocks = blocks_for(int64_t{p_.rows < p_.keys ? p_.keys : p_.rows} * (kColumns / 8),
                              kThreads, int64_t{1} << 12);
@@ -93,7 +95,7 @@ class RoundedHeads {
                   backend_.stream(), p_, rounding_);
   }
 
-  /// Copy `index`: [items, rows or keys, kColumns].
+  /// Copy `index`, once prepare() has been called: [items, rows or keys, kColumns].
   [[nodiscard]] const Bf16* operator[](int index) const { return rounding_.target[index]; }
 
  private:
@@ -109,8 +111,9 @@ class RoundedHeads {
 
   CudaBackend& backend_;
   const AttentionProblem& p_;
+  std::array<HeadSource, kCount> sources_;
   Scratch<Bf16> memory_;
-  HeadRounding<kCount> rounding_;
+  HeadRounding<kCount> rounding_ = {};
 };
 
 }  // namespace espalier::cuda

@@ -4,11 +4,15 @@ import { attentionContext } from '../../ts/models/attention-block.js';
 import type { Decoder } from '../../ts/models/decoder.js';
 import { loadModel } from '../../ts/models/load-model.js';
 import { Parameter } from '../../ts/nn/parameter.js';
+import { attention } from '../../ts/ops/attention.js';
 import { scope } from '../../ts/tensor/scope.js';
 import { Tensor } from '../../ts/tensor/tensor.js';
 import { evaluate } from '../../ts/training/evaluate.js';
-import { assert, close, test } from '../harness.js';
-import { gpu, root, sized } from './gpu.js';
+import { assert, close, fails, test } from '../harness.js';
+import { cardMemory, gpu, root, roundsBf16, sized } from './gpu.js';
+
+// Read when the first block is taken.
+process.env.ESPALIER_SHIM_MEMORY = String(2 ** 28);
 
 const MODEL = join(root, sized('test/fixtures/stories260K', 'demo/model'));
 const STORIES = join(root, 'demo/text/stories.txt');
@@ -69,7 +73,25 @@ test('the layers of a model that multiplies in bf16 attend in bf16, forward and 
       error += (got[n]! - value) ** 2;
       total += value ** 2;
     }
-    assert.ok(error > 1e-8 * total, `result ${i} is not rounded: ${error / total}`);
+    const rounds = error > 1e-8 * total;
+    assert.is(rounds, roundsBf16, `result ${i}: ${error / total}`);
     assert.ok(error < 1e-4 * total, `result ${i}: ${error / total}`);
   }
+});
+
+test('attention without room for rounded copies says so and leaves the device usable', async () => {
+  if (!roundsBf16) return;
+  // Four tensors fit, and a half each of three more does not.
+  const memory = sized(2 ** 28, cardMemory);
+  const positions = Math.floor(memory / 4.75 / 4 / 128);
+  const x = [1, 2, 3].map(() => Tensor.zeros([1, positions, 1, 128], 'f32', gpu));
+  const [q, k, v] = x as [Tensor, Tensor, Tensor];
+  const output = attention(q, k, v, { products: 'bf16' });
+  const first = output.reshape([positions, 128]).slice(0, 1);
+  await fails(() => first.read(), 'OUT_OF_MEMORY');
+  for (const tensor of [...x, output, first]) tensor.dispose();
+  const small = Tensor.from(new Float32Array(16).fill(7), [1, 1, 1, 16], { device: gpu });
+  const attended = attention(small, small, small, { products: 'bf16' });
+  assert.equal(await attended.read(), new Float32Array(16).fill(7));
+  for (const tensor of [small, attended]) tensor.dispose();
 });

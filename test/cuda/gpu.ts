@@ -18,6 +18,8 @@ export const gpu = resolveDevice('cuda').device;
 export const cards = card?.count ?? 0;
 /** Bytes of the first. */
 export const cardMemory = card?.memory ?? 0;
+/** Whether it multiplies bf16 on tensor cores. */
+export const roundsBf16 = Number(card?.computeCapability ?? 0) >= 8;
 /** True when the host emulates it. */
 export const emulated = card?.name === 'emulated GPU';
 
