@@ -1,10 +1,10 @@
-// (H + λI)⁻¹ B from one Cholesky factorisation by cuSOLVER (potrf, potrs) in f64. H: [n, n] f32 or
-// f64, lower triangle; B: [n] or [n, m] row-major, f32 or f64. The library solves rows, so B is
-// turned before and after unless it has one column. Memory: the factor (see factor_space.h) and a
-// copy of B. Where the library is missing, the CPU backend does it.
+// (H + λI)⁻¹ B from one Cholesky factorisation by cuSOLVER, in f64 or refined to it (see
+// damped_solver.h). H: [n, n] f32 or f64, lower triangle; B: [n] or [n, m] row-major, f32 or f64.
+// The library solves rows, so B is turned before and after. Memory: the solver's and a copy of B.
+// Where the library is missing, the CPU backend does it.
 #include "cuda/cusolver.h"
+#include "cuda/damped_solver.h"
 #include "cuda/factor.h"
-#include "cuda/factor_space.h"
 #include "cuda/on_host.h"
 #include "cuda/scratch.h"
 
@@ -21,14 +21,13 @@ Status CudaBackend::cholesky_solve(const CholeskySolveArguments& a) {
   if (elements == 0) return {};
   const int64_t m = elements / n;
   if (Status status = expect_finite(*this, a.b, "b"); !status.ok()) return status;
-  FactorSpace factor(*this);
   const Scratch<double> turned(*this, static_cast<size_t>(elements));
   if (turned.data() == nullptr) return out_of_scratch();
-  if (Status status = factor.take(a.h, a.lent); !status.ok()) return status;
   double lambda = 0;
   Status status = damping_of(*this, a.h, a.damping, a.relative, lambda);
   if (!status.ok()) return status;
-  if (status = factor_damped(*this, a.h, lambda, factor.data()); !status.ok()) return status;
+  DampedSolver solver(*this, a.h, lambda, a.lent);
+  if (status = solver.factor(m); !status.ok()) return status;
   auto* const x = a.output.as<double>();
   double* const rows = turned.data();
   const auto turn = [this](const double* from, int64_t height, int64_t width, double* to) {
@@ -37,7 +36,7 @@ Status CudaBackend::cholesky_solve(const CholeskySolveArguments& a) {
   };
   if (status = copy_to_f64(*this, a.b, x); !status.ok()) return status;
   if (status = turn(x, n, m, rows); !status.ok()) return status;
-  if (status = solve_rows(*this, factor.data(), n, rows, m); !status.ok()) return status;
+  if (status = solver.solve(rows, m); !status.ok()) return status;
   if (status = turn(rows, m, n, x); !status.ok()) return status;
   return expect_finite(*this, {x, DType::f64, {n, m}}, "the solution");
 }

@@ -71,18 +71,6 @@ Status with_float_type(const ConstView& x, Body&& body) {
   return x.dtype == DType::f64 ? body(x.as<double>()) : body(x.as<float>());
 }
 
-// Queues `find` with a flag of 0 and fails when it was raised: `name` is not finite.
-template <class Find>
-Status check_finite(CudaBackend& backend, const char* name, Find&& find) {
-  return check_info(
-      backend,
-      [&](int* flag) {
-        const cudaError_t error = cudaMemsetAsync(flag, 0, sizeof(int), backend.stream());
-        return error == cudaSuccess ? find(flag) : status_of(error, "clear");
-      },
-      [name](int) { return not_finite(name); });
-}
-
 }  // namespace
 
 Status read_info(CudaBackend& backend, const int* info, int& value) {
@@ -95,13 +83,16 @@ Status read_number(CudaBackend& backend, const double* number, double& value) {
 
 Status expect_finite(CudaBackend& backend, const ConstView& x, const char* name) {
   const int64_t count = x.shape.elements();
-  return check_finite(backend, name, [&](int* flag) {
-    return with_float_type(x, [&](const auto* values) {
-      return launch(find_not_finite<std::remove_cvref_t<decltype(*values)>>,
-                    {.blocks = blocks_for(count, kThreads, 4096), .threads = kThreads},
-                    backend.stream(), values, count, flag);
-    });
-  });
+  return check_flag(
+      backend,
+      [&](int* flag) {
+        return with_float_type(x, [&](const auto* values) {
+          return launch(find_not_finite<std::remove_cvref_t<decltype(*values)>>,
+                        {.blocks = blocks_for(count, kThreads, 4096), .threads = kThreads},
+                        backend.stream(), values, count, flag);
+        });
+      },
+      [name](int) { return not_finite(name); });
 }
 
 Status copy_to_f64(CudaBackend& backend, const ConstView& x, double* target) {
@@ -134,15 +125,18 @@ Status damping_of(CudaBackend& backend, const ConstView& h, double factor, bool 
 Status copy_damped(CudaBackend& backend, const ConstView& h, double lambda, double* target) {
   const int64_t n = h.shape.columns();
   if (!std::isfinite(lambda)) return not_finite("the matrix");
-  return check_finite(backend, "the matrix", [&](int* flag) {
-    return with_float_type(h, [&](const auto* values) {
-      return launch(
-          copy_lower<std::remove_cvref_t<decltype(*values)>>,
-          {.blocks = {blocks_for(n, kThreads).x, static_cast<unsigned>(std::min<int64_t>(n, 256))},
-           .threads = kThreads},
-          backend.stream(), values, n, lambda, target, flag);
-    });
-  });
+  return check_flag(
+      backend,
+      [&](int* flag) {
+        return with_float_type(h, [&](const auto* values) {
+          return launch(copy_lower<std::remove_cvref_t<decltype(*values)>>,
+                        {.blocks = {blocks_for(n, kThreads).x,
+                                    static_cast<unsigned>(std::min<int64_t>(n, 256))},
+                         .threads = kThreads},
+                        backend.stream(), values, n, lambda, target, flag);
+        });
+      },
+      [](int) { return not_finite("the matrix"); });
 }
 
 Status factor_in_place(CudaBackend& backend, double* matrix, int64_t n) {

@@ -6,6 +6,7 @@
 
 #include "binding/core/numeric_failure.h"
 #include "cuda/cuda_backend.h"
+#include "cuda/launch.h"
 #include "cuda/scratch.h"
 
 namespace espalier::cuda {
@@ -61,6 +62,18 @@ Status check_info(CudaBackend& backend, Call&& call, Failure&& failure) {
   int found = 0;
   if (Status status = read_info(backend, info.data(), found); !status.ok()) return status;
   return found == 0 ? Status() : failure(found);
+}
+
+/// As check_info for a flag that is 0 until `call` raises it.
+template <class Call, class Failure>
+Status check_flag(CudaBackend& backend, Call&& call, Failure&& failure) {
+  return check_info(
+      backend,
+      [&](int* flag) {
+        const cudaError_t error = cudaMemsetAsync(flag, 0, sizeof(int), backend.stream());
+        return error == cudaSuccess ? call(flag) : status_of(error, "clear");
+      },
+      failure);
 }
 
 }  // namespace espalier::cuda

@@ -1,14 +1,14 @@
 // W' = W + (C - W G)(G + λI)⁻¹ = (C + λW)(G + λI)⁻¹: least squares damped towards the current
 // weights. W: [out, in] f32, bf16 or f16; G: [in, in] f64; C: [out, in] f64; W': f32. One Cholesky
-// factorisation by cuSOLVER (potrf); rows of W' are solved a block at a time (potrs). Everything is
-// f64 up to the last rounding. Memory: the factor (see factor_space.h) and a block of rows. Where
-// the library is missing, the CPU backend does it.
+// factorisation by cuSOLVER, in f64 or refined to it (see damped_solver.h); rows of W' are solved a
+// block at a time. Everything is f64 up to the last rounding. Memory: the solver's and a block of
+// rows. Where the library is missing, the CPU backend does it.
 #include <algorithm>
 
 #include "cuda/cusolver.h"
+#include "cuda/damped_solver.h"
 #include "cuda/device.h"
 #include "cuda/factor.h"
-#include "cuda/factor_space.h"
 #include "cuda/launch.h"
 #include "cuda/on_host.h"
 #include "cuda/scratch.h"
@@ -46,14 +46,13 @@ Status CudaBackend::ridge_update(const RidgeUpdateArguments& a) {
   const int64_t rows = a.weight.shape.rows();
   if (rows == 0 || columns == 0) return {};
   const int64_t block_rows = std::clamp<int64_t>(kBlockElements / columns, 1, rows);
-  FactorSpace factor(*this);
   const Scratch<double> block(*this, static_cast<size_t>(block_rows * columns));
   if (block.data() == nullptr) return out_of_scratch();
-  if (Status status = factor.take(a.g, a.lent); !status.ok()) return status;
   double lambda = 0;
   Status status = damping_of(*this, a.g, a.damping, true, lambda);
   if (!status.ok()) return status;
-  if (status = factor_damped(*this, a.g, lambda, factor.data()); !status.ok()) return status;
+  DampedSolver solver(*this, a.g, lambda, a.lent);
+  if (status = solver.factor(rows); !status.ok()) return status;
 
   auto* const x = block.data();
   for (int64_t start = 0; start < rows; start += block_rows) {
@@ -74,7 +73,7 @@ Status CudaBackend::ridge_update(const RidgeUpdateArguments& a) {
     if (status = expect_finite(*this, {x, DType::f64, {height, columns}}, "w or c"); !status.ok()) {
       return status;
     }
-    if (status = solve_rows(*this, factor.data(), columns, x, height); !status.ok()) return status;
+    if (status = solver.solve(x, height); !status.ok()) return status;
     float* const output = a.output.as<float>() + start * columns;
     if (status = launch(round_to_f32, grid, stream(), x, count, output); !status.ok()) {
       return status;

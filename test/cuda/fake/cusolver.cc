@@ -1,7 +1,7 @@
 // Stands in for cuSOLVER beside the emulated GPU: the documented meaning of the few functions that
-// espalier calls, on host memory, by LAPACK. It counts its factorisations, and fails where tests
-// want a failure: matrices of order 77 with an error of the library's own, of order 78 for lack of
-// memory, and eigenvalues of order 79 do not converge.
+// espalier calls, on host memory, by LAPACK. It counts its factorisations, those in f32 apart too,
+// and fails where tests want a failure: matrices of order 77 with an error of the library's own, of
+// order 78 for lack of memory, and eigenvalues of order 79 do not converge.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -39,6 +39,11 @@ int64_t& count() {
   return factorisations;
 }
 
+int64_t& narrow_count() {
+  static int64_t factorisations = 0;
+  return factorisations;
+}
+
 bool is_float(int type) { return type == kF32 || type == kF64; }
 
 // What a routine for order n returns, once it has used its workspace.
@@ -64,6 +69,7 @@ int ask(size_t* on_device, size_t* on_host, size_t host_wanted) {
 extern "C" {
 
 int64_t fake_cusolver_factorisations() { return count(); }
+int64_t fake_cusolver_narrow_factorisations() { return narrow_count(); }
 
 int cusolverDnCreate(void** handle) {
   *handle = &count();
@@ -102,6 +108,7 @@ int cusolverDnXpotrf(void* handle, void* parameters, int uplo, int64_t n, int ty
   const auto order = static_cast<int32_t>(n);
   const auto stride = static_cast<int32_t>(lda);
   if (type == kF64) dpotrf_("U", &order, static_cast<double*>(a), &stride, info);
+  if (type == kF32) ++narrow_count();
   if (type == kF32) spotrf_("U", &order, static_cast<float*>(a), &stride, info);
   return outcome(n, device_work, on_device, host_work, on_host, 0);
 }
