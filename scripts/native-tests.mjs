@@ -12,6 +12,13 @@ export function buildEmulatedGpu(build = 'build') {
   return resolve(build, 'emulated', 'libespalier_cuda_shim.so');
 }
 
+/** Builds the stand-ins for NVIDIA's libraries and returns the folder to look for them in. */
+export function buildStandIns(build = 'build') {
+  buildTarget(build, 'espalier_fake_cublaslt');
+  buildTarget(build, 'espalier_fake_cusolver');
+  return resolve(build, 'fake');
+}
+
 /**
  * Builds the native tests and returns the program's path.
  *
