@@ -46,13 +46,16 @@ Status CudaBackend::synchronise() {
 
 // Tensors may be made and may die on any thread, and a thread has no device of its own at first.
 void* CudaBackend::allocate(size_t bytes) {
-  void* data = nullptr;
   if (cudaSetDevice(ordinal_) != cudaSuccess) return nullptr;
-  const cudaError_t error =
-      pools_ ? cudaMallocAsync(&data, bytes, stream_) : cudaMalloc(&data, bytes);
-  if (error == cudaSuccess) return data;
-  cudaGetLastError();  // a failed allocation stays recorded otherwise
-  return nullptr;
+  for (bool waited = false;; waited = true) {
+    void* data = nullptr;
+    const cudaError_t error =
+        pools_ ? cudaMallocAsync(&data, bytes, stream_) : cudaMalloc(&data, bytes);
+    if (error == cudaSuccess) return data;
+    cudaGetLastError();  // a failed allocation stays recorded otherwise
+    // What was freed is the card's again once the stream has passed it.
+    if (waited || !synchronise().ok()) return nullptr;
+  }
 }
 
 void CudaBackend::deallocate(void* data, size_t /*bytes*/) {

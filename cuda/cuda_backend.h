@@ -25,6 +25,8 @@ class CudaBackend final : public Backend {
   /// The stream that everything is queued on.
   [[nodiscard]] cudaStream_t stream() const { return stream_; }
   /// The CPU backend.
+  /// Where temporaries come from; see Scratch.
+  [[nodiscard]] Memory& memory() const { return *memory_; }
   [[nodiscard]] Backend& host() const { return host_; }
   /// 10 major + minor of the card's compute capability.
   [[nodiscard]] int compute_capability() const { return compute_capability_; }
@@ -39,6 +41,7 @@ class CudaBackend final : public Backend {
 
   Status start() override;
   void* allocate(size_t bytes) override;
+  void use_memory(Memory& memory) override { memory_ = &memory; }
   void deallocate(void* data, size_t bytes) override;
   void set_threads(int threads) override;
   Status copy_from_host(const View& target, const void* source) override;
@@ -109,6 +112,7 @@ class CudaBackend final : public Backend {
   std::shared_ptr<Cusolver> cusolver_;
   bool pools_ = false;
   std::byte* staging_ = nullptr;  // pinned memory that small uploads leave from
+  Memory* memory_ = nullptr;
   size_t staged_ = 0;             // bytes of it in use since the last wait
   int compute_capability_ = 0;
   int multiprocessors_ = 1;

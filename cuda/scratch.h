@@ -7,27 +7,28 @@
 
 namespace espalier::cuda {
 
-/// An uninitialised device array of `count` elements, given back in stream order when it goes out
-/// of scope. `data()` is null when memory ran out: the op then returns out_of_scratch().
+/// An uninitialised device array of `count` elements from the pool that tensors come from, given
+/// back in stream order when it goes out of scope: a step that is repeated asks the driver for
+/// nothing. `data()` is null when memory ran out: the op then returns out_of_scratch().
 template <class T>
 class Scratch {
  public:
   /// Takes memory for `count` elements.
   Scratch(CudaBackend& backend, size_t count)
-      : backend_(backend),
+      : memory_(backend.memory()),
         bytes_((count == 0 ? 1 : count) * sizeof(T)),
-        data_(static_cast<T*>(backend.allocate(bytes_))) {}
+        data_(static_cast<T*>(memory_.allocate(bytes_))) {}
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;
   ~Scratch() {
-    if (data_ != nullptr) backend_.deallocate(data_, bytes_);
+    if (data_ != nullptr) memory_.release(data_, bytes_);
   }
 
   /// First element, or null.
   [[nodiscard]] T* data() const { return data_; }
 
  private:
-  CudaBackend& backend_;
+  Memory& memory_;
   size_t bytes_;
   T* data_;
 };

@@ -8,6 +8,7 @@
 #include "binding/core/lora_arguments.h"
 #include "binding/core/loss_arguments.h"
 #include "binding/core/mark.h"
+#include "binding/core/memory.h"
 #include "binding/core/merge_arguments.h"
 #include "binding/core/op_arguments.h"
 #include "binding/core/optimizer_arguments.h"
@@ -30,6 +31,8 @@ class Backend {
   /// Prepares the device. Called once, on the dispatcher thread, before every other method but
   /// set_threads; when it fails, every task of the stream fails with what it returned.
   virtual Status start() { return {}; }
+  /// Says where ops shall take temporaries from. Called once, before start.
+  virtual void use_memory(Memory& /*memory*/) {}
   /// At least `bytes` bytes aligned to 64, or null. Any thread.
   virtual void* allocate(size_t bytes) = 0;
   /// Returns a block of allocate(bytes). Any thread; work already queued may still use the block.

@@ -16,10 +16,15 @@ class Device {
  public:
   /// A device called `name` ("cpu", "cuda:0") on top of `backend`.
   Device(std::string name, std::unique_ptr<Backend> backend)
+      : Device(std::move(name), std::move(backend), size_t{256} << 20) {}
+  /// The same, with a pool that keeps `cache_limit` bytes of freed memory.
+  Device(std::string name, std::unique_ptr<Backend> backend, size_t cache_limit)
       : name_(std::move(name)),
         backend_(std::move(backend)),
-        pool_(*backend_),
-        stream_(*backend_) {}
+        pool_(*backend_, cache_limit),
+        stream_(*backend_) {
+    backend_->use_memory(pool_);
+  }
   Device(const Device&) = delete;
   Device& operator=(const Device&) = delete;
 

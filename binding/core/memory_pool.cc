@@ -7,20 +7,18 @@
 #include "binding/core/backend.h"
 
 namespace espalier {
-namespace {
 
 // Blocks are rounded so that nearly equal sizes can share: to an eighth of the next lower power of
 // two, at least 64 bytes. The waste is at most one eighth.
-size_t rounded_size(size_t bytes) {
+size_t MemoryPool::block_size(size_t bytes) const {
+  if (exact_) return bytes;
   const size_t step = std::max<size_t>(64, std::bit_floor(bytes) / 8);
   return (bytes + step - 1) / step * step;
 }
 
-}  // namespace
-
 void* MemoryPool::allocate(size_t bytes) {
   if (bytes > SIZE_MAX / 2) return nullptr;
-  const size_t rounded = rounded_size(bytes);
+  const size_t rounded = block_size(bytes);
   const std::lock_guard lock(mutex_);
   void* data = nullptr;
   if (const auto found = free_.find(rounded); found != free_.end() && !found->second.empty()) {
@@ -41,7 +39,7 @@ void* MemoryPool::allocate(size_t bytes) {
 }
 
 void MemoryPool::release(void* data, size_t bytes) {
-  const size_t rounded = rounded_size(bytes);
+  const size_t rounded = block_size(bytes);
   std::unique_lock lock(mutex_);
   statistics_.in_use -= rounded;
   if (rounded > cache_limit_) {

@@ -67,8 +67,8 @@ Device& open_cuda(const std::string& path, int ordinal) {
                 "expected a device from 0 to " + std::to_string(probe.devices - 1) + ", got " +
                     std::to_string(ordinal));
   }
-  auto* device = new Device(name, library.create(ordinal, cpu::cpu_device().backend()));
-  device->pool().set_cache_limit(probe.memory / kCachedShare);
+  auto* device = new Device(name, library.create(ordinal, cpu::cpu_device().backend()),
+                            probe.memory / kCachedShare);
   open.path = path;
   open.cuda.push_back(device);
   return *device;

@@ -18,11 +18,12 @@
 namespace espalier::test {
 
 /// A new stream on the first GPU: of the library that ESPALIER_CUDA_LIB names, or the emulated one
-/// of this build. Devices are never destroyed.
-inline Device& new_cuda_device() {
+/// of this build. Unless `cache_limit` says so nothing freed is kept, so that every block of the
+/// emulated GPU is new, full of NaN and between guards. Devices are never destroyed.
+inline Device& new_cuda_device(size_t cache_limit = 0) {
   const char* path = std::getenv("ESPALIER_CUDA_LIB");
   const BackendLibrary library(path == nullptr ? ESPALIER_CUDA_SHIM_LIBRARY : path);
-  return *new Device("cuda:0", library.create(0, cpu::cpu_device().backend()));
+  return *new Device("cuda:0", library.create(0, cpu::cpu_device().backend()), cache_limit);
 }
 
 /// The CUDA backend that op tests share.

@@ -21,10 +21,11 @@ class SearchPath {
   ~SearchPath() { unsetenv("ESPALIER_CUDA_LIBRARY_PATH"); }
 };
 
-/// A new emulated GPU. Devices are never destroyed.
+/// A new emulated GPU that keeps no freed memory. Devices are never destroyed.
 inline Device& new_emulated_device() {
   return *new Device(
-      "cuda:0", BackendLibrary(ESPALIER_CUDA_SHIM_LIBRARY).create(0, cpu::cpu_device().backend()));
+      "cuda:0", BackendLibrary(ESPALIER_CUDA_SHIM_LIBRARY).create(0, cpu::cpu_device().backend()),
+      0);
 }
 
 /// A new emulated GPU with the stand-in for cuSOLVER, which its first factorisation looks for.

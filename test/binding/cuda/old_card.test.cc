@@ -15,7 +15,8 @@ namespace {
 Device& emulated_card(const char* capability) {
   setenv("ESPALIER_SHIM_CAPABILITY", capability, 1);
   auto* made = new Device(
-      "cuda:0", BackendLibrary(ESPALIER_CUDA_SHIM_LIBRARY).create(0, cpu::cpu_device().backend()));
+      "cuda:0", BackendLibrary(ESPALIER_CUDA_SHIM_LIBRARY).create(0, cpu::cpu_device().backend()),
+      0);
   download(upload(*made, std::vector<float>{1}, {1}));
   unsetenv("ESPALIER_SHIM_CAPABILITY");
   return *made;
