@@ -36,8 +36,9 @@ Status launch(void (*kernel)(Parameters...), const Grid& grid, cudaStream_t stre
               std::type_identity_t<Parameters>... arguments) {
   if (grid.blocks.x == 0 || grid.blocks.y == 0 || grid.blocks.z == 0) return {};
 #ifdef ESPALIER_CUDA_SHIM
-  static_cast<void>(stream);
-  shim::run_grid(grid.blocks, grid.threads, grid.shared_bytes, [&] { kernel(arguments...); });
+  stream->enqueue(reinterpret_cast<const void*>(kernel), [=] {
+    shim::run_grid(grid.blocks, grid.threads, grid.shared_bytes, [&] { kernel(arguments...); });
+  });
   return {};
 #else
   const auto* function = reinterpret_cast<const void*>(kernel);

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "binding/core/dtype.h"
+#include "test/cuda/shim/stream.h"
 
 namespace {
 
@@ -54,6 +55,26 @@ float element(const void* data, const Layout& layout, bool transposed, uint64_t 
                                  : row + column * static_cast<uint64_t>(layout.ld);
   if (layout.type == 0) return static_cast<const float*>(data)[at];
   return espalier::float_from_bf16(static_cast<const uint16_t*>(data)[at]);
+}
+
+// d = alpha op(a) op(b) + beta c, and a bias where the epilogue says so.
+void multiply(const Desc& options, float alpha, const void* a, const Layout& la, const void* b,
+              const Layout& lb, float beta, const float* c, float* d, const Layout& lc) {
+  const bool turn_a = options.transpose_a != 0;
+  const bool turn_b = options.transpose_b != 0;
+  const uint64_t depth = turn_a ? la.rows : la.columns;
+  for (uint64_t column = 0; column < lc.columns; ++column) {
+    for (uint64_t row = 0; row < lc.rows; ++row) {
+      float sum = 0;
+      for (uint64_t l = 0; l < depth; ++l) {
+        sum += element(a, la, turn_a, row, l) * element(b, lb, turn_b, l, column);
+      }
+      const uint64_t at = row + column * static_cast<uint64_t>(lc.ld);
+      sum *= alpha;
+      if (beta != 0) sum += beta * c[at];
+      d[at] = sum + (options.epilogue == 4 ? options.bias[row] : 0.0F);
+    }
+  }
 }
 
 }  // namespace
@@ -131,7 +152,7 @@ int cublasLtMatmulAlgoGetHeuristic(void* /*handle*/, void* desc, void* a, void* 
 int cublasLtMatmul(void* handle, void* desc, const float* alpha, const void* a, void* a_layout,
                    const void* b, void* b_layout, const float* beta, const float* c, void* c_layout,
                    float* d, void* d_layout, const uint64_t* algorithm, void* workspace,
-                   size_t bytes, void* /*stream*/) {
+                   size_t bytes, void* stream) {
   const auto& options = *static_cast<const Desc*>(desc);
   const auto& la = *static_cast<const Layout*>(a_layout);
   const auto& lb = *static_cast<const Layout*>(b_layout);
@@ -148,19 +169,11 @@ int cublasLtMatmul(void* handle, void* desc, const float* alpha, const void* a, 
     return kInvalid;
   }
   ++count();
-  std::memset(workspace, 0x5a, kWorkspace);
-  for (uint64_t column = 0; column < lc.columns; ++column) {
-    for (uint64_t row = 0; row < lc.rows; ++row) {
-      float sum = 0;
-      for (uint64_t l = 0; l < depth; ++l) {
-        sum += element(a, la, turn_a, row, l) * element(b, lb, turn_b, l, column);
-      }
-      const uint64_t at = row + column * static_cast<uint64_t>(lc.ld);
-      sum *= *alpha;
-      if (*beta != 0) sum += *beta * c[at];
-      d[at] = sum + (options.epilogue == 4 ? options.bias[row] : 0.0F);
-    }
-  }
+  static_cast<CudaShimStream*>(stream)->enqueue(
+      &count(), [=, options = options, la = la, lb = lb, lc = lc, alpha = *alpha, beta = *beta] {
+        std::memset(workspace, 0x5a, kWorkspace);
+        multiply(options, alpha, a, la, b, lb, beta, c, d, lc);
+      });
   return 0;
 }
 

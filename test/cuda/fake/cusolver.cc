@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "binding/cpu/lapack.h"
+#include "test/cuda/shim/stream.h"
 
 extern "C" {
 void spotrf_(const char* uplo, const int32_t* n, float* a, const int32_t* lda, int32_t* info);
@@ -44,6 +45,18 @@ int64_t& narrow_count() {
   return factorisations;
 }
 
+struct Handle {
+  CudaShimStream* stream = nullptr;
+};
+
+// Whether a handle has a stream. What that was given before is done then.
+bool ready(void* handle) {
+  CudaShimStream* stream = static_cast<Handle*>(handle)->stream;
+  if (stream == nullptr) return false;
+  stream->drain();
+  return true;
+}
+
 bool is_float(int type) { return type == kF32 || type == kF64; }
 
 // What a routine for order n returns, once it has used its workspace.
@@ -72,17 +85,21 @@ int64_t fake_cusolver_factorisations() { return count(); }
 int64_t fake_cusolver_narrow_factorisations() { return narrow_count(); }
 
 int cusolverDnCreate(void** handle) {
-  *handle = &count();
+  *handle = new Handle;
   return 0;
 }
-int cusolverDnDestroy(void* /*handle*/) { return 0; }
+int cusolverDnDestroy(void* handle) {
+  delete static_cast<Handle*>(handle);
+  return 0;
+}
 int cusolverGetProperty(int which, int* value) {
   constexpr int kVersion[] = {12, 0, 4};
   *value = kVersion[which];
   return 0;
 }
-int cusolverDnSetStream(void* handle, void* /*stream*/) {
-  return handle == &count() ? 0 : kInvalid;
+int cusolverDnSetStream(void* handle, void* stream) {
+  static_cast<Handle*>(handle)->stream = static_cast<CudaShimStream*>(stream);
+  return 0;
 }
 int cusolverDnCreateParams(void** parameters) {
   *parameters = new int(42);
@@ -101,7 +118,7 @@ int cusolverDnXpotrf_bufferSize(void* /*handle*/, void* /*parameters*/, int /*up
 int cusolverDnXpotrf(void* handle, void* parameters, int uplo, int64_t n, int type, void* a,
                      int64_t lda, int compute, void* device_work, size_t on_device, void* host_work,
                      size_t on_host, int* info) {
-  if (handle != &count() || parameters == nullptr || uplo != kUpper || !is_float(type) ||
+  if (!ready(handle) || parameters == nullptr || uplo != kUpper || !is_float(type) ||
       compute != type || lda < n) {
     return kInvalid;
   }
@@ -114,7 +131,7 @@ int cusolverDnXpotrf(void* handle, void* parameters, int uplo, int64_t n, int ty
 }
 int cusolverDnXpotrs(void* handle, void* parameters, int uplo, int64_t n, int64_t columns, int type,
                      const void* a, int64_t lda, int type_b, void* b, int64_t ldb, int* info) {
-  if (handle != &count() || parameters == nullptr || uplo != kUpper || !is_float(type) ||
+  if (!ready(handle) || parameters == nullptr || uplo != kUpper || !is_float(type) ||
       type_b != type || lda < n || ldb < n) {
     return kInvalid;
   }
@@ -140,7 +157,7 @@ int cusolverDnXtrtri_bufferSize(void* /*handle*/, int /*uplo*/, int /*diag*/, in
 int cusolverDnXtrtri(void* handle, int uplo, int diag, int64_t n, int type, void* a, int64_t lda,
                      void* device_work, size_t on_device, void* host_work, size_t on_host,
                      int* info) {
-  if (handle != &count() || uplo != kUpper || diag != 0 || type != kF64 || lda < n) return kInvalid;
+  if (!ready(handle) || uplo != kUpper || diag != 0 || type != kF64 || lda < n) return kInvalid;
   const auto order = static_cast<int32_t>(n);
   const auto stride = static_cast<int32_t>(lda);
   dtrtri_("U", "N", &order, static_cast<double*>(a), &stride, info);
@@ -154,7 +171,7 @@ int cusolverDnDpotri_bufferSize(void* /*handle*/, int /*uplo*/, int /*n*/, doubl
 }
 int cusolverDnDpotri(void* handle, int uplo, int n, double* a, int lda, double* work, int doubles,
                      int* info) {
-  if (handle != &count() || uplo != kUpper || lda < n) return kInvalid;
+  if (!ready(handle) || uplo != kUpper || lda < n) return kInvalid;
   dpotri_("U", &n, a, &lda, info);
   return outcome(n, work, sizeof(double) * static_cast<size_t>(doubles), nullptr, 0, 0);
 }
@@ -168,7 +185,7 @@ int cusolverDnXsyevd_bufferSize(void* /*handle*/, void* /*parameters*/, int /*jo
 int cusolverDnXsyevd(void* handle, void* parameters, int job, int uplo, int64_t n, int type,
                      void* a, int64_t lda, int type_w, void* w, int compute, void* device_work,
                      size_t on_device, void* host_work, size_t on_host, int* info) {
-  if (handle != &count() || parameters == nullptr || job != 1 || uplo != kUpper || type != kF64 ||
+  if (!ready(handle) || parameters == nullptr || job != 1 || uplo != kUpper || type != kF64 ||
       type_w != kF64 || compute != kF64 || lda < n) {
     return kInvalid;
   }
@@ -198,7 +215,7 @@ int cusolverDnXgesvd(void* handle, void* parameters, signed char job_u, signed c
                      int type_u, void* u, int64_t ldu, int type_vt, void* vt, int64_t ldvt,
                      int compute, void* device_work, size_t on_device, void* host_work,
                      size_t on_host, int* info) {
-  if (handle != &count() || parameters == nullptr || job_u != job_vt || type != kF64 ||
+  if (!ready(handle) || parameters == nullptr || job_u != job_vt || type != kF64 ||
       type_s != kF64 || type_u != kF64 || type_vt != kF64 || compute != kF64 || m < n || lda < m ||
       ldu < m || ldvt < n) {
     return kInvalid;
@@ -227,7 +244,7 @@ int cusolverDnXgeqrf_bufferSize(void* /*handle*/, void* /*parameters*/, int64_t 
 int cusolverDnXgeqrf(void* handle, void* parameters, int64_t m, int64_t n, int type, void* a,
                      int64_t lda, int type_tau, void* tau, int compute, void* device_work,
                      size_t on_device, void* host_work, size_t on_host, int* info) {
-  if (handle != &count() || parameters == nullptr || type != kF64 || type_tau != kF64 ||
+  if (!ready(handle) || parameters == nullptr || type != kF64 || type_tau != kF64 ||
       compute != kF64 || lda < m) {
     return kInvalid;
   }

@@ -1,6 +1,6 @@
 // Stands in for CUDA's header of this name when the kernels are compiled for the host: what
-// espalier's CUDA sources use of the language and of the runtime, on top of fibers.h. Streams are
-// synchronous.
+// espalier's CUDA sources use of the language and of the runtime, on top of fibers.h. Streams run
+// late; see scheduler.h.
 #pragma once
 
 #include <bit>
@@ -11,6 +11,7 @@
 #include <type_traits>
 
 #include "test/cuda/shim/fibers.h"
+#include "test/cuda/shim/stream.h"
 
 #define __global__
 #define __device__
@@ -189,6 +190,7 @@ enum cudaError_t {
   cudaErrorInvalidValue = 1,
   cudaErrorMemoryAllocation = 2,
   cudaErrorNotSupported = 801,
+  cudaErrorStreamCaptureUnsupported = 900,
 };
 enum cudaMemcpyKind {
   cudaMemcpyHostToHost = 0,
@@ -203,12 +205,12 @@ enum cudaDeviceAttr {
   cudaDevAttrComputeCapabilityMinor = 76,
   cudaDevAttrMemoryPoolsSupported = 115,
 };
-struct CudaShimStream;
 using cudaStream_t = CudaShimStream*;
 constexpr unsigned cudaStreamNonBlocking = 1;
 struct CudaShimEvent;
 using cudaEvent_t = CudaShimEvent*;
 constexpr unsigned cudaEventDefault = 0;
+constexpr unsigned cudaEventDisableTiming = 2;
 
 cudaError_t cudaSetDevice(int ordinal);
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int ordinal);
@@ -224,6 +226,7 @@ cudaError_t cudaMemcpyAsync(void* target, const void* source, size_t bytes, cuda
 cudaError_t cudaMemsetAsync(void* target, int value, size_t bytes, cudaStream_t stream);
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags);
 cudaError_t cudaStreamSynchronize(cudaStream_t stream);
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags = 0);
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags);
 cudaError_t cudaEventDestroy(cudaEvent_t event);
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);

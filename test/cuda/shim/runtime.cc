@@ -3,8 +3,6 @@
 // reads what nobody wrote shows. ESPALIER_SHIM_MEMORY limits the bytes that can be taken;
 // ESPALIER_SHIM_CAPABILITY is ten times the compute capability, 80 when not given;
 // ESPALIER_SHIM_DEVICES is the number of cards, 1 when not given.
-#include <array>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
@@ -12,6 +10,8 @@
 #include <string>
 
 #include "test/cuda/shim/cuda_runtime.h"
+#include "test/cuda/shim/memory.h"
+#include "test/cuda/shim/scheduler.h"
 
 namespace {
 
@@ -21,6 +21,7 @@ constexpr unsigned char kGuardByte = 0xa5;
 struct Blocks {
   std::mutex mutex;
   std::map<void*, size_t> sizes;
+  std::map<const std::byte*, size_t> pinned;
   size_t in_use = 0;
 };
 
@@ -57,6 +58,22 @@ namespace espalier::shim {
 int devices() {
   const char* text = std::getenv("ESPALIER_SHIM_DEVICES");
   return text == nullptr ? 1 : std::stoi(text);
+}
+
+void check_all_guards() {
+  Blocks& b = blocks();
+  const std::lock_guard lock(b.mutex);
+  for (const auto& [data, bytes] : b.sizes) check_guards(data, bytes);
+}
+
+bool is_pinned(const void* address) {
+  Blocks& b = blocks();
+  const std::lock_guard lock(b.mutex);
+  const auto* byte = static_cast<const std::byte*>(address);
+  const auto after = b.pinned.upper_bound(byte);
+  if (after == b.pinned.begin()) return false;
+  const auto& [data, bytes] = *std::prev(after);
+  return byte < data + bytes;
 }
 
 }  // namespace espalier::shim
@@ -102,8 +119,9 @@ cudaError_t cudaMalloc(void** pointer, size_t bytes) {
   return cudaSuccess;
 }
 
-cudaError_t cudaFree(void* pointer) {
-  if (pointer == nullptr) return cudaSuccess;
+namespace {
+
+cudaError_t give_back(void* pointer) {
   Blocks& b = blocks();
   const std::lock_guard lock(b.mutex);
   const auto found = b.sizes.find(pointer);
@@ -115,18 +133,38 @@ cudaError_t cudaFree(void* pointer) {
   return cudaSuccess;
 }
 
+}  // namespace
+
+cudaError_t cudaFree(void* pointer) {
+  if (pointer == nullptr) return cudaSuccess;
+  espalier::shim::drain_all();
+  return give_back(pointer);
+}
+
 cudaError_t cudaMallocAsync(void** pointer, size_t bytes, cudaStream_t /*stream*/) {
   return cudaMalloc(pointer, bytes);
 }
 
-cudaError_t cudaFreeAsync(void* pointer, cudaStream_t /*stream*/) { return cudaFree(pointer); }
+// The block is free once the stream gets there; until then it counts.
+cudaError_t cudaFreeAsync(void* pointer, cudaStream_t stream) {
+  static_cast<espalier::shim::EmulatedStream*>(stream)->append([pointer] { give_back(pointer); });
+  return cudaSuccess;
+}
 
 cudaError_t cudaMallocHost(void** pointer, size_t bytes) {
   *pointer = std::malloc(bytes);
-  return *pointer == nullptr ? cudaErrorMemoryAllocation : cudaSuccess;
+  if (*pointer == nullptr) return cudaErrorMemoryAllocation;
+  Blocks& b = blocks();
+  const std::lock_guard lock(b.mutex);
+  b.pinned[static_cast<std::byte*>(*pointer)] = bytes;
+  return cudaSuccess;
 }
 
 cudaError_t cudaFreeHost(void* pointer) {
+  espalier::shim::drain_all();
+  Blocks& b = blocks();
+  const std::lock_guard lock(b.mutex);
+  b.pinned.erase(static_cast<std::byte*>(pointer));
   std::free(pointer);
   return cudaSuccess;
 }
@@ -136,55 +174,6 @@ cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
   const std::lock_guard lock(b.mutex);
   *total = memory_limit();
   *free = *total - b.in_use;
-  return cudaSuccess;
-}
-
-cudaError_t cudaMemcpyAsync(void* target, const void* source, size_t bytes, cudaMemcpyKind /*kind*/,
-                            cudaStream_t /*stream*/) {
-  std::memmove(target, source, bytes);
-  return cudaSuccess;
-}
-
-cudaError_t cudaMemsetAsync(void* target, int value, size_t bytes, cudaStream_t /*stream*/) {
-  std::memset(target, value, bytes);
-  return cudaSuccess;
-}
-
-cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned /*flags*/) {
-  *stream = nullptr;
-  return cudaSuccess;
-}
-
-cudaError_t cudaStreamSynchronize(cudaStream_t /*stream*/) {
-  Blocks& b = blocks();
-  const std::lock_guard lock(b.mutex);
-  for (const auto& [data, bytes] : b.sizes) check_guards(data, bytes);
-  return cudaSuccess;
-}
-
-struct CudaShimEvent {
-  std::chrono::steady_clock::time_point time;
-};
-
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned /*flags*/) {
-  *event = new CudaShimEvent;
-  return cudaSuccess;
-}
-
-cudaError_t cudaEventDestroy(cudaEvent_t event) {
-  delete event;
-  return cudaSuccess;
-}
-
-cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t /*stream*/) {
-  event->time = std::chrono::steady_clock::now();
-  return cudaSuccess;
-}
-
-cudaError_t cudaEventSynchronize(cudaEvent_t /*event*/) { return cudaSuccess; }
-
-cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t from, cudaEvent_t to) {
-  *milliseconds = std::chrono::duration<float, std::milli>(to->time - from->time).count();
   return cudaSuccess;
 }
 
@@ -198,6 +187,8 @@ const char* cudaGetErrorString(cudaError_t error) {
       return "invalid argument";
     case cudaErrorMemoryAllocation:
       return "out of memory";
+    case cudaErrorStreamCaptureUnsupported:
+      return "operation not permitted when stream is capturing";
     case cudaErrorNotSupported:
       return "operation not supported";
   }
