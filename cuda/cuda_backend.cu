@@ -1,12 +1,15 @@
 #include <cstring>
+#include <utility>
 
 #include "cuda/cuda_backend.h"
 #include "cuda/launch.h"
+#include "cuda/uploads.h"
 
 namespace espalier::cuda {
 namespace {
 
 constexpr size_t kStaging = size_t{4} << 20;
+constexpr size_t kSmall = kStaging / 8;
 
 size_t bytes_of(const ConstView& view) {
   return static_cast<size_t>(view.shape.elements()) * size_of(view.dtype);
@@ -75,7 +78,7 @@ void CudaBackend::set_threads(int /*threads*/) {}
 Status CudaBackend::copy_from_host(const View& target, const void* source) {
   const size_t bytes = bytes_of(target);
   if (bytes == 0) return {};
-  if (bytes <= kStaging / 8) {
+  if (bytes <= kSmall) {
     if (staged_ + bytes > kStaging) {
       if (Status status = synchronise(); !status.ok()) return status;
       staged_ = 0;
@@ -87,6 +90,18 @@ Status CudaBackend::copy_from_host(const View& target, const void* source) {
   return status_of(cudaMemcpyAsync(target.data, source, bytes, cudaMemcpyHostToDevice, stream_),
                    "copy to the GPU");
 }
+
+// What is small is sooner there in the order of the stream; so is everything without pinned memory.
+Status CudaBackend::upload(const View& target, const void* source,
+                           std::shared_ptr<const void> owner, std::unique_ptr<Mark>& arrival) {
+  const size_t bytes = bytes_of(target);
+  if (bytes <= kSmall) return copy_from_host(target, source);
+  if (uploads_ == nullptr) uploads_ = std::make_shared<Uploads>(ordinal_);
+  if (!uploads_->start()) return copy_from_host(target, source);
+  return uploads_->queue(stream_, target.data, source, bytes, std::move(owner), arrival);
+}
+
+Status CudaBackend::await(const Mark& arrival) { return Uploads::await(stream_, arrival); }
 
 Status CudaBackend::copy_to_host(void* target, const ConstView& source) {
   if (bytes_of(source) > 0) {

@@ -12,6 +12,7 @@ namespace espalier::cuda {
 
 class CublasLt;
 class Cusolver;
+class Uploads;
 
 /// Kernels on one stream of one device. Each method's kernels, with their maths, stand in the file
 /// of its name. Methods queue their work and return, except those whose outcome depends on data
@@ -24,9 +25,9 @@ class CudaBackend final : public Backend {
 
   /// The stream that everything is queued on.
   [[nodiscard]] cudaStream_t stream() const { return stream_; }
-  /// The CPU backend.
   /// Where temporaries come from; see Scratch.
   [[nodiscard]] Memory& memory() const { return *memory_; }
+  /// The CPU backend.
   [[nodiscard]] Backend& host() const { return host_; }
   /// 10 major + minor of the card's compute capability.
   [[nodiscard]] int compute_capability() const { return compute_capability_; }
@@ -40,11 +41,14 @@ class CudaBackend final : public Backend {
   Status synchronise();
 
   Status start() override;
-  void* allocate(size_t bytes) override;
   void use_memory(Memory& memory) override { memory_ = &memory; }
+  void* allocate(size_t bytes) override;
   void deallocate(void* data, size_t bytes) override;
   void set_threads(int threads) override;
   Status copy_from_host(const View& target, const void* source) override;
+  Status upload(const View& target, const void* source, std::shared_ptr<const void> owner,
+                std::unique_ptr<Mark>& arrival) override;
+  Status await(const Mark& arrival) override;
   Status copy_to_host(void* target, const ConstView& source) override;
   Status copy(const View& target, const ConstView& source) override;
   Status clear(const View& target) override;
@@ -107,12 +111,13 @@ class CudaBackend final : public Backend {
  private:
   int ordinal_;
   Backend& host_;
+  Memory* memory_ = nullptr;
   cudaStream_t stream_ = nullptr;
   std::shared_ptr<CublasLt> cublaslt_;
   std::shared_ptr<Cusolver> cusolver_;
+  std::shared_ptr<Uploads> uploads_;
   bool pools_ = false;
   std::byte* staging_ = nullptr;  // pinned memory that small uploads leave from
-  Memory* memory_ = nullptr;
   size_t staged_ = 0;             // bytes of it in use since the last wait
   int compute_capability_ = 0;
   int multiprocessors_ = 1;

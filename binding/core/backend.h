@@ -41,6 +41,15 @@ class Backend {
   virtual void set_threads(int threads) = 0;
   /// Copies host memory into a tensor; `source` is valid during the call only.
   virtual Status copy_from_host(const View& target, const void* source) = 0;
+  /// Copies host memory that nobody writes while `owner` lives into a tensor, beside later work of
+  /// the stream: `arrival` is then a mark that await has to be called with before the tensor is
+  /// touched or its memory given back. Null where the copy was made in stream order.
+  virtual Status upload(const View& target, const void* source,
+                        std::shared_ptr<const void> /*owner*/, std::unique_ptr<Mark>& /*arrival*/) {
+    return copy_from_host(target, source);
+  }
+  /// Lets the work that is queued from now on wait for an upload; what the upload failed with.
+  virtual Status await(const Mark& /*arrival*/) { return {}; }
   /// Copies a tensor to host memory and returns when the bytes are there.
   virtual Status copy_to_host(void* target, const ConstView& source) = 0;
   /// Copies within the device; same dtype and element count.

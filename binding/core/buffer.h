@@ -11,6 +11,7 @@ namespace espalier {
 
 class Device;
 class MappedFile;
+class Mark;
 
 /// A block of one device's memory. It exists from the moment an op is queued, but is allocated by
 /// the stream just before the first op that writes it, so memory use follows the stream's order and
@@ -37,6 +38,10 @@ class Buffer {
 
   /// Allocates the block if that has not happened yet.
   Status materialize();
+  /// Says that an upload is filling the block; whoever wants it calls await_upload first.
+  void expect(std::unique_ptr<Mark> arrival);
+  /// Lets the work that is queued from now on wait for the upload, if there is one.
+  Status await_upload();
   /// Address of the block; null until materialized, and for zero bytes.
   [[nodiscard]] void* data() const { return data_; }
   /// Why the content cannot be used, or ok.
@@ -45,10 +50,13 @@ class Buffer {
   void poison(const Status& failure) { failure_ = failure; }
 
  private:
+  void release_after_upload();
+
   Device& device_;
   size_t bytes_;
   void* data_ = nullptr;
   Status failure_;
+  std::shared_ptr<Mark> arrival_;  // of an upload that nobody has waited for
   std::shared_ptr<MappedFile> file_;
   size_t file_offset_ = 0;
 };

@@ -10,7 +10,7 @@
 namespace espalier {
 namespace {
 
-thread_local OwnerId thread_owner = 0;
+thread_local OwnerId thread_owner = Stream::kNobody;
 
 // For when not even a sentence can be stored: short enough for a string to need no memory.
 Status no_memory_left() { return {ErrorCode::out_of_memory, "no memory left"}; }
@@ -29,7 +29,9 @@ void fail_outputs(const Task& task, const Status& failure) {
 
 void Stream::set_thread_owner(OwnerId owner) { thread_owner = owner; }
 
-void Stream::submit(Task task) {
+void Stream::submit(Task task) { submit_for(thread_owner, std::move(task)); }
+
+void Stream::submit_for(OwnerId owner, Task task) {
   const std::lock_guard lock(mutex_);
   if (!started_) {
     try {
@@ -40,7 +42,7 @@ void Stream::submit(Task task) {
     }
     started_ = true;
   }
-  queue_.push_back({std::move(task), thread_owner});
+  queue_.push_back({std::move(task), owner});
   wake_.notify_one();
 }
 
@@ -69,8 +71,10 @@ Status Stream::attempt(Task& task) {
     if (!start_failure_.ok()) return start_failure_;
     for (const Tensor& input : task.reads) {
       if (!input.buffer()->failure().ok()) return input.buffer()->failure();
+      if (Status status = input.buffer()->await_upload(); !status.ok()) return status;
     }
     for (const Tensor& output : task.writes) {
+      if (Status status = output.buffer()->await_upload(); !status.ok()) return status;
       if (Status status = output.buffer()->materialize(); !status.ok()) return status;
     }
     return task.run(backend_);

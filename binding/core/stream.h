@@ -42,8 +42,13 @@ class Stream {
   /// A stream whose tasks call `backend`.
   explicit Stream(Backend& backend) : backend_(backend) {}
 
-  /// Queues a task and returns at once.
+  /// The owner of work that is done whichever environment ends.
+  static constexpr OwnerId kNobody = 0;
+
+  /// Queues a task of the calling thread's owner and returns at once.
   void submit(Task task);
+  /// Queues a task of `owner` and returns at once.
+  void submit_for(OwnerId owner, Task task);
   /// Takes the queued tasks of `owner` out (their `done` is called with ABORTED) and waits until a
   /// running one of them has finished. Tensors they would have written are poisoned.
   void cancel(OwnerId owner);

@@ -26,13 +26,17 @@ Tensor to_device(const Tensor& x, Device& device) {
   if (&x.device() == &device) return x;
   const Tensor output(device, x.shape(), x.dtype());
   if (x.buffer()->read_only()) {
-    // A mapped file: nobody writes it, so the target's stream reads it where it lies.
+    // A mapped file: nobody writes it, so the target reads it where it lies, beside other work.
     device.stream().submit({.op = kOp,
                             .reads = {},
                             .writes = {output},
                             .run =
                                 [x, output](Backend& backend) {
-                                  return backend.copy_from_host(output.view(), x.const_view().data);
+                                  std::unique_ptr<Mark> arrival;
+                                  Status status = backend.upload(output.view(), x.const_view().data,
+                                                                 x.buffer(), arrival);
+                                  output.buffer()->expect(std::move(arrival));
+                                  return status;
                                 },
                             .done = {}});
     return output;
