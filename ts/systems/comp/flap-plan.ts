@@ -1,5 +1,6 @@
 import { layerForward } from '../../models/layer-forward.js';
-import { disposeLayer, loadLayer } from '../../models/layer-weights.js';
+import { LayerFeed } from '../../models/layer-feed.js';
+import { disposeLayer } from '../../models/layer-weights.js';
 import { ActivationMoments } from '../../pruning/activation-moments.js';
 import { fluctuationScores } from '../../pruning/baseline-scores.js';
 import { LAYER_BLOCKS } from '../../pruning/layer-block.js';
@@ -86,48 +87,53 @@ async function modelFluctuations(
   const { checkpoint, config, frequencies, chunks, signal } = bench;
   const result: Awaited<ReturnType<typeof modelFluctuations>> = [];
   let stream = embeddedChunks(bench);
-  for (const [i] of config.layers.entries()) {
-    const layer = loadLayer(checkpoint, i);
-    const moments = { attention: new ActivationMoments(), mlp: new ActivationMoments() };
-    const next: Tensor[] = [];
-    for (const [c, x] of stream.entries()) {
-      const heldOut = chunks[c]?.heldOut === true;
-      const y = scope(() =>
-        layerForward(config, layer, x, frequencies, {
-          tap: (tap, tensor) => {
-            if (heldOut) return;
-            if (tap === 'context') moments.attention.add(flat(tensor));
-            if (tap === 'activation') moments.mlp.add(flat(tensor));
-          },
-        }),
-      );
-      next.push(y);
-      x.dispose();
-      await settled(y, signal);
+  const feed = new LayerFeed(checkpoint);
+  try {
+    for (const [i] of config.layers.entries()) {
+      const layer = feed.take(i);
+      const moments = { attention: new ActivationMoments(), mlp: new ActivationMoments() };
+      const next: Tensor[] = [];
+      for (const [c, x] of stream.entries()) {
+        const heldOut = chunks[c]?.heldOut === true;
+        const y = scope(() =>
+          layerForward(config, layer, x, frequencies, {
+            tap: (tap, tensor) => {
+              if (heldOut) return;
+              if (tap === 'context') moments.attention.add(flat(tensor));
+              if (tap === 'activation') moments.mlp.add(flat(tensor));
+            },
+          }),
+        );
+        next.push(y);
+        x.dispose();
+        await settled(y, signal);
+      }
+      stream = next;
+      for (const block of LAYER_BLOCKS) {
+        const columnsPerUnit = block.columnsPerUnit(config, layer);
+        const fluctuation = await fluctuationScores({
+          weights: block.weights(layer),
+          rowsPerUnit: block.rowsPerUnit(config, layer),
+          columnsPerUnit: 1,
+          moments: moments[block.name],
+          statistics: new RegressionStatistics(),
+          damping: 0,
+          blend: 0,
+          random: new Random(0),
+          ...(signal === undefined ? {} : { signal }),
+        });
+        const squared = block.name === 'attention' ? fluctuation.map((x) => x * x) : fluctuation;
+        result.push({ layer: i, block: block.name, scores: averages(squared, columnsPerUnit) });
+        moments[block.name].dispose();
+      }
+      disposeLayer(layer);
+      bench.onLayer?.('survey', i);
     }
-    stream = next;
-    for (const block of LAYER_BLOCKS) {
-      const columnsPerUnit = block.columnsPerUnit(config, layer);
-      const fluctuation = await fluctuationScores({
-        weights: block.weights(layer),
-        rowsPerUnit: block.rowsPerUnit(config, layer),
-        columnsPerUnit: 1,
-        moments: moments[block.name],
-        statistics: new RegressionStatistics(),
-        damping: 0,
-        blend: 0,
-        random: new Random(0),
-        ...(signal === undefined ? {} : { signal }),
-      });
-      const squared = block.name === 'attention' ? fluctuation.map((x) => x * x) : fluctuation;
-      result.push({ layer: i, block: block.name, scores: averages(squared, columnsPerUnit) });
-      moments[block.name].dispose();
-    }
-    disposeLayer(layer);
-    bench.onLayer?.('survey', i);
+    return result;
+  } finally {
+    feed.dispose();
+    for (const x of stream) x.dispose();
   }
-  for (const x of stream) x.dispose();
-  return result;
 }
 
 function averages(values: Float64Array, width: number): Float64Array {

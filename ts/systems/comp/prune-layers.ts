@@ -1,11 +1,7 @@
 import { Random } from '../../common/random.js';
 import { layerForward } from '../../models/layer-forward.js';
-import {
-  disposeLayer,
-  type LayerWeights,
-  loadLayer,
-  namedLayerTensors,
-} from '../../models/layer-weights.js';
+import { LayerFeed } from '../../models/layer-feed.js';
+import { disposeLayer, type LayerWeights, namedLayerTensors } from '../../models/layer-weights.js';
 import { LAYER_BLOCKS, type LayerBlock } from '../../pruning/layer-block.js';
 import type { BlockMethod, BlockReport, KeepUnits, Streams } from '../../pruning/block-task.js';
 import { disposeReplaced, pruneBlock, replayBlock } from '../../pruning/prune-block.js';
@@ -57,7 +53,8 @@ export interface PruneOutcome {
 }
 
 /**
- * Takes the two streams through all layers, pruning each on its way; one layer is in memory at a time.
+ * Takes the two streams through all layers, pruning each on its way; one layer is in memory at a time,
+ * on a GPU with the next one on its way.
  */
 export async function pruneLayers(bench: Workbench, pass: PrunePass): Promise<PruneOutcome> {
   const { checkpoint, config, frequencies, chunks, signal } = bench;
@@ -65,10 +62,11 @@ export async function pruneLayers(bench: Workbench, pass: PrunePass): Promise<Pr
   const student = teacher.map((x) => x.reshape(x.shape));
   const streams: Streams = { config, frequencies, chunks, teacher, student, drifted: false };
   const reports: LayerReport[] = [];
+  const feed = new LayerFeed(checkpoint);
   try {
     for (const [index] of config.layers.entries()) {
       const plan = pass.plan(index, reports);
-      const dense = loadLayer(checkpoint, index);
+      const dense = feed.take(index);
       try {
         if (plan === undefined) await dropLayer(streams, dense, signal);
         else reports.push(await keepLayer(streams, dense, index, plan, pass, signal));
@@ -81,6 +79,7 @@ export async function pruneLayers(bench: Workbench, pass: PrunePass): Promise<Pr
     if (pass.compares !== true) return { loss, reports };
     return { loss, divergence: await meanDivergence(bench, teacher, student), reports };
   } finally {
+    feed.dispose();
     for (const x of [...teacher, ...student]) x.dispose();
   }
 }

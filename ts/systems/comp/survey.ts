@@ -1,5 +1,6 @@
 import { layerForward } from '../../models/layer-forward.js';
-import { disposeLayer, loadLayer } from '../../models/layer-weights.js';
+import { LayerFeed } from '../../models/layer-feed.js';
+import { disposeLayer } from '../../models/layer-weights.js';
 import { cosine } from '../../ops/cosine.js';
 import { sumColumns } from '../../ops/sum-columns.js';
 import { settleNumber } from '../../tensor/settle.js';
@@ -24,9 +25,10 @@ export async function survey(bench: Workbench): Promise<Survey> {
   const { checkpoint, config, frequencies, signal } = bench;
   const influence: number[] = [];
   let stream = embeddedChunks(bench);
+  const feed = new LayerFeed(checkpoint);
   try {
     for (const [i] of config.layers.entries()) {
-      const layer = loadLayer(checkpoint, i);
+      const layer = feed.take(i);
       let similarity = 0;
       let tokens = 0;
       const next: Tensor[] = [];
@@ -52,6 +54,7 @@ export async function survey(bench: Workbench): Promise<Survey> {
     }
     return { influence, loss: await meanLoss(bench, stream) };
   } finally {
+    feed.dispose();
     for (const x of stream) x.dispose();
   }
 }

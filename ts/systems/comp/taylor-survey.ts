@@ -1,5 +1,6 @@
 import { headMeanLoss } from '../../models/decoder-head.js';
 import { layerForward } from '../../models/layer-forward.js';
+import { LayerFeed } from '../../models/layer-feed.js';
 import { disposeLayer, loadLayer } from '../../models/layer-weights.js';
 import { Parameter } from '../../nn/parameter.js';
 import { LAYER_BLOCKS } from '../../pruning/layer-block.js';
@@ -37,9 +38,10 @@ export async function taylorSurvey(bench: Workbench): Promise<LayerUnitScores[]>
 async function enteringStreams(bench: Workbench): Promise<Tensor[][]> {
   const { checkpoint, config, frequencies, signal } = bench;
   const entering = [embeddedChunks(bench)];
+  const feed = new LayerFeed(checkpoint);
   try {
     for (const [i] of config.layers.entries()) {
-      const layer = loadLayer(checkpoint, i);
+      const layer = feed.take(i);
       const next: Tensor[] = [];
       entering.push(next);
       try {
@@ -56,6 +58,8 @@ async function enteringStreams(bench: Workbench): Promise<Tensor[][]> {
   } catch (error) {
     for (const x of entering.flat()) x.dispose();
     throw error;
+  } finally {
+    feed.dispose();
   }
 }
 
