@@ -85,7 +85,7 @@ async function gradientScores({
   chunkBytes,
 }: DecideSetup): Promise<LayerUnitScores[]> {
   const few = { ...thinCalibration(calibration, options.gradientSamples), heldOut: [] };
-  const chunks = calibrationChunks(few, widest, chunkBytes);
+  const chunks = calibrationChunks(few, widest, chunkBytes, bench.checkpoint.device);
   try {
     return await taylorSurvey({ ...bench, chunks });
   } finally {
