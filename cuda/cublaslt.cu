@@ -93,6 +93,33 @@ struct CublasLtPlan {
 
 namespace {
 
+// A product with all that the library is given, and the sizes that its plan was made for.
+struct MatmulCall {
+  std::array<int64_t, 13> key;
+  const CublasLtApi* api;
+  void* handle;
+  const CublasLtPlan* plan;
+  const void* a;
+  const void* b;
+  float* c;
+  const float* bias;
+  void* workspace;
+  float factor;
+  float beta;
+
+  Status queue(cudaStream_t stream) const {
+    if (bias != nullptr &&
+        api->desc_set(plan->desc, kDescBiasPointer, &bias, sizeof(bias)) != kSuccess) {
+      return {ErrorCode::device_unavailable, "cuBLASLt refuses a bias"};
+    }
+    const int error = api->matmul(handle, plan->desc, &factor, b, plan->a, a, plan->b, &beta, c,
+                                  plan->c, c, plan->c, plan->heuristic.algorithm, workspace,
+                                  plan->heuristic.workspace, stream);
+    if (error == kSuccess) return {};
+    return {ErrorCode::device_unavailable, "cuBLASLt: error " + std::to_string(error)};
+  }
+};
+
 // The library's functions, or why there are none.
 std::unique_ptr<CublasLtApi> open_api(OpenedLibrary& library) {
   library = open_library(kLibrary);
@@ -149,9 +176,13 @@ bool CublasLt::wants(int64_t m, int64_t n, int64_t k) const {
   return handle_ != nullptr && m > kThin && n > kThin && k > kThin;
 }
 
-CublasLtPlan* CublasLt::plan_for(const Key& key, const TileProduct& p, const float* bias) {
+CublasLtPlan* CublasLt::plan_for(CudaBackend& backend, const Key& key, const TileProduct& p,
+                                 const float* bias) {
   if (const auto found = plans_.find(key); found != plans_.end()) return found->second.get();
-  if (plans_.size() >= kMostPlans) plans_.clear();
+  if (plans_.size() >= kMostPlans) {
+    backend.stream().queue_now();  // products that are held back use them
+    plans_.clear();
+  }
   auto& plan = plans_[key];
   plan = std::make_unique<CublasLtPlan>(*api_);
   const TileFactor& a = p.term.a;
@@ -215,7 +246,7 @@ Status CublasLt::multiply(CudaBackend& backend, const TileProduct& p, bool& queu
                 alignment_of(a.data),
                 alignment_of(b.data),
                 alignment_of(p.out.c)};
-  CublasLtPlan* plan = plan_for(key, p, bias);
+  CublasLtPlan* plan = plan_for(backend, key, p, bias);
   queued = plan->usable;
   if (!queued) return {};
   if (widens) {
@@ -224,18 +255,12 @@ Status CublasLt::multiply(CudaBackend& backend, const TileProduct& p, bool& queu
                            p.out.bias_dtype == DType::bf16, p.n, wide_bias.data());
     if (!status.ok()) return status;
   }
-  if (has_bias && api_->desc_set(plan->desc, kDescBiasPointer, &bias, sizeof(bias)) != kSuccess) {
-    return {ErrorCode::device_unavailable, "cuBLASLt refuses a bias"};
-  }
-  const size_t bytes = plan->heuristic.workspace;
-  const Scratch<unsigned char> workspace(backend, bytes);
+  const Scratch<unsigned char> workspace(backend, plan->heuristic.workspace);
   if (workspace.data() == nullptr) return out_of_scratch();
-  const int error =
-      api_->matmul(handle_, plan->desc, &p.term.factor, b.data, plan->a, a.data, plan->b,
-                   &p.out.beta, p.out.c, plan->c, p.out.c, plan->c, plan->heuristic.algorithm,
-                   workspace.data(), bytes, backend.stream());
-  if (error == kSuccess) return {};
-  return {ErrorCode::device_unavailable, "cuBLASLt: error " + std::to_string(error)};
+  return backend.stream().add(
+      reinterpret_cast<const void*>(api_->matmul),
+      MatmulCall{key, api_.get(), handle_, plan, a.data, b.data, p.out.c, has_bias ? bias : nullptr,
+                 workspace.data(), p.term.factor, p.out.beta});
 }
 
 CublasLt& CudaBackend::cublaslt() {

@@ -39,7 +39,8 @@ class CublasLt {
   // Everything that the choice of an algorithm depends on.
   using Key = std::array<int64_t, 13>;
 
-  CublasLtPlan* plan_for(const Key& key, const TileProduct& product, const float* bias);
+  CublasLtPlan* plan_for(CudaBackend& backend, const Key& key, const TileProduct& product,
+                         const float* bias);
 
   std::unique_ptr<CublasLtApi> api_;
   void* handle_ = nullptr;  // null: the library is not used

@@ -11,6 +11,31 @@ namespace {
 constexpr size_t kStaging = size_t{4} << 20;
 constexpr size_t kSmall = kStaging / 8;
 
+// Addresses that tell these from kernels.
+constexpr char kFill = 0;
+constexpr char kCopy = 0;
+
+struct Fill {
+  void* target;
+  int value;
+  size_t bytes;
+
+  Status queue(cudaStream_t stream) const {
+    return status_of(cudaMemsetAsync(target, value, bytes, stream), "clear");
+  }
+};
+
+struct Copy {
+  void* target;
+  const void* source;
+  size_t bytes;
+
+  Status queue(cudaStream_t stream) const {
+    return status_of(cudaMemcpyAsync(target, source, bytes, cudaMemcpyDeviceToDevice, stream),
+                     "copy on the GPU");
+  }
+};
+
 size_t bytes_of(const ConstView& view) {
   return static_cast<size_t>(view.shape.elements()) * size_of(view.dtype);
 }
@@ -20,6 +45,14 @@ size_t bytes_of(const View& view) {
 }
 
 }  // namespace
+
+Status fill_bytes(WorkQueue& stream, void* target, int value, size_t bytes) {
+  return stream.add(&kFill, Fill{target, value, bytes});
+}
+
+Status copy_bytes(WorkQueue& stream, void* target, const void* source, size_t bytes) {
+  return stream.add(&kCopy, Copy{target, source, bytes});
+}
 
 Status CudaBackend::start() {
   if (Status status = status_of(cudaSetDevice(ordinal_), "choose the device"); !status.ok()) {
@@ -40,20 +73,25 @@ Status CudaBackend::start() {
     return status;
   }
   staging_ = static_cast<std::byte*>(staging);
-  return status_of(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "make a stream");
+  // Work can be held back only where memory is freed in the order of the stream.
+  return stream_.start(pools_);
 }
 
 Status CudaBackend::synchronise() {
-  return status_of(cudaStreamSynchronize(stream_), "wait for the GPU");
+  Status status = status_of(cudaStreamSynchronize(stream_), "wait for the GPU");
+  return stream_.failure().ok() ? status : stream_.failure();
 }
+
+Status CudaBackend::begin_region(const std::string& key) { return stream_.begin_region(key); }
+
+Status CudaBackend::end_region() { return stream_.end_region(); }
 
 // Tensors may be made and may die on any thread, and a thread has no device of its own at first.
 void* CudaBackend::allocate(size_t bytes) {
   if (cudaSetDevice(ordinal_) != cudaSuccess) return nullptr;
   for (bool waited = false;; waited = true) {
     void* data = nullptr;
-    const cudaError_t error =
-        pools_ ? cudaMallocAsync(&data, bytes, stream_) : cudaMalloc(&data, bytes);
+    const cudaError_t error = pools_ ? stream_.allocate(&data, bytes) : cudaMalloc(&data, bytes);
     if (error == cudaSuccess) return data;
     cudaGetLastError();  // a failed allocation stays recorded otherwise
     // What was freed is the card's again once the stream has passed it.
@@ -64,7 +102,7 @@ void* CudaBackend::allocate(size_t bytes) {
 void CudaBackend::deallocate(void* data, size_t /*bytes*/) {
   if (cudaSetDevice(ordinal_) != cudaSuccess) return;
   if (pools_) {
-    cudaFreeAsync(data, stream_);
+    stream_.free(data);
   } else {
     cudaFree(data);
   }
@@ -114,14 +152,12 @@ Status CudaBackend::copy_to_host(void* target, const ConstView& source) {
 
 Status CudaBackend::copy(const View& target, const ConstView& source) {
   if (bytes_of(source) == 0) return {};
-  return status_of(cudaMemcpyAsync(target.data, source.data, bytes_of(source),
-                                   cudaMemcpyDeviceToDevice, stream_),
-                   "copy on the GPU");
+  return copy_bytes(stream_, target.data, source.data, bytes_of(source));
 }
 
 Status CudaBackend::clear(const View& target) {
   if (bytes_of(target) == 0) return {};
-  return status_of(cudaMemsetAsync(target.data, 0, bytes_of(target), stream_), "clear");
+  return fill_bytes(stream_, target.data, 0, bytes_of(target));
 }
 
 }  // namespace espalier::cuda

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "binding/core/backend.h"
+#include "cuda/work_queue.h"
 
 namespace espalier::cuda {
 
@@ -24,7 +25,7 @@ class CudaBackend final : public Backend {
   CudaBackend(int ordinal, Backend& host) : ordinal_(ordinal), host_(host) {}
 
   /// The stream that everything is queued on.
-  [[nodiscard]] cudaStream_t stream() const { return stream_; }
+  [[nodiscard]] WorkQueue& stream() const { return stream_; }
   /// Where temporaries come from; see Scratch.
   [[nodiscard]] Memory& memory() const { return *memory_; }
   /// The CPU backend.
@@ -52,6 +53,8 @@ class CudaBackend final : public Backend {
   Status copy_to_host(void* target, const ConstView& source) override;
   Status copy(const View& target, const ConstView& source) override;
   Status clear(const View& target) override;
+  Status begin_region(const std::string& key) override;
+  Status end_region() override;
   Status mark(std::unique_ptr<Mark>& mark) override;
   Status elapsed(const Mark& from, const Mark& to, double& seconds) override;
 
@@ -112,7 +115,7 @@ class CudaBackend final : public Backend {
   int ordinal_;
   Backend& host_;
   Memory* memory_ = nullptr;
-  cudaStream_t stream_ = nullptr;
+  mutable WorkQueue stream_;
   std::shared_ptr<CublasLt> cublaslt_;
   std::shared_ptr<Cusolver> cusolver_;
   std::shared_ptr<Uploads> uploads_;

@@ -139,6 +139,7 @@ Cusolver::~Cusolver() {
 }
 
 Status Cusolver::prepare(CudaBackend& backend) {
+  backend.stream().queue_now();  // the library does not know what is held back
   if (handle_ == nullptr) {
     if (Status status = failure("create", api_->create(&handle_)); !status.ok()) {
       handle_ = nullptr;

@@ -59,7 +59,7 @@ class Cusolver {
   Status qr(CudaBackend& backend, double* matrix, int64_t n, int64_t m, int* info);
 
  private:
-  // Makes the handle when there is none yet.
+  // Makes the handle when there is none yet, and queues what comes before a factorisation.
   Status prepare(CudaBackend& backend);
 
   std::unique_ptr<CusolverApi> api_;

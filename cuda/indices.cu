@@ -52,8 +52,10 @@ Status first_position(CudaBackend& backend, Position& position, Find&& find) {
   position = kNone;
   const Scratch<Position> first(backend, 1);
   if (first.data() == nullptr) return out_of_scratch();
-  const cudaError_t error = cudaMemsetAsync(first.data(), 0xff, sizeof(Position), backend.stream());
-  if (error != cudaSuccess) return status_of(error, "clear");
+  if (Status status = fill_bytes(backend.stream(), first.data(), 0xff, sizeof(Position));
+      !status.ok()) {
+    return status;
+  }
   if (Status status = find(first.data()); !status.ok()) return status;
   return backend.copy_to_host(&position, {.data = first.data(), .dtype = DType::i64, .shape = {}});
 }
@@ -114,9 +116,11 @@ Status check_permutation(CudaBackend& backend, const ConstView& permutation, int
   if (rows == 0) return {};
   const Scratch<Position> first(backend, static_cast<size_t>(rows));
   if (first.data() == nullptr) return out_of_scratch();
-  const cudaError_t error = cudaMemsetAsync(
-      first.data(), 0xff, static_cast<size_t>(rows) * sizeof(Position), backend.stream());
-  if (error != cudaSuccess) return status_of(error, "clear");
+  if (Status status = fill_bytes(backend.stream(), first.data(), 0xff,
+                                 static_cast<size_t>(rows) * sizeof(Position));
+      !status.ok()) {
+    return status;
+  }
   const auto* values = permutation.as<int32_t>();
   const Grid grid{.blocks = blocks_for(rows, 256), .threads = 256};
   Position position = kNone;

@@ -7,9 +7,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <tuple>
 #include <type_traits>
 
 #include "binding/core/status.h"
+#include "cuda/work_queue.h"
 
 namespace espalier::cuda {
 
@@ -30,30 +32,56 @@ inline Status status_of(cudaError_t error, const char* what) {
       message};
 }
 
+/// A launch with its arguments.
+template <class... Parameters>
+struct KernelCall {
+  void (*kernel)(Parameters...);
+  Grid grid;
+  std::tuple<Parameters...> arguments;
+
+  /// Queues the kernel.
+  Status queue(cudaStream_t stream) const {
+#ifdef ESPALIER_CUDA_SHIM
+    stream->enqueue(reinterpret_cast<const void*>(kernel), [call = *this] {
+      shim::run_grid(call.grid.blocks, call.grid.threads, call.grid.shared_bytes,
+                     [&] { std::apply(call.kernel, call.arguments); });
+    });
+    return {};
+#else
+    const auto* function = reinterpret_cast<const void*>(kernel);
+    // Above 48 KiB a kernel has to ask for its shared memory.
+    if (grid.shared_bytes > size_t{48} << 10) {
+      const cudaError_t error =
+          cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                               static_cast<int>(grid.shared_bytes));
+      if (error != cudaSuccess) return status_of(error, "shared memory of a kernel");
+    }
+    return std::apply(
+        [&](const auto&... values) {
+          void* pointers[] = {const_cast<void*>(static_cast<const void*>(&values))...};
+          return status_of(cudaLaunchKernel(function, grid.blocks, grid.threads, pointers,
+                                            grid.shared_bytes, stream),
+                           "launch");
+        },
+        arguments);
+#endif
+  }
+};
+
 /// Queues `kernel` on `stream`; nothing for a grid without blocks.
 template <class... Parameters>
-Status launch(void (*kernel)(Parameters...), const Grid& grid, cudaStream_t stream,
+Status launch(void (*kernel)(Parameters...), const Grid& grid, WorkQueue& stream,
               std::type_identity_t<Parameters>... arguments) {
   if (grid.blocks.x == 0 || grid.blocks.y == 0 || grid.blocks.z == 0) return {};
-#ifdef ESPALIER_CUDA_SHIM
-  stream->enqueue(reinterpret_cast<const void*>(kernel), [=] {
-    shim::run_grid(grid.blocks, grid.threads, grid.shared_bytes, [&] { kernel(arguments...); });
-  });
-  return {};
-#else
-  const auto* function = reinterpret_cast<const void*>(kernel);
-  // Above 48 KiB a kernel has to ask for its shared memory.
-  if (grid.shared_bytes > size_t{48} << 10) {
-    const cudaError_t error = cudaFuncSetAttribute(
-        function, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(grid.shared_bytes));
-    if (error != cudaSuccess) return status_of(error, "shared memory of a kernel");
-  }
-  void* pointers[] = {const_cast<void*>(static_cast<const void*>(&arguments))...};
-  return status_of(
-      cudaLaunchKernel(function, grid.blocks, grid.threads, pointers, grid.shared_bytes, stream),
-      "launch");
-#endif
+  return stream.add(reinterpret_cast<const void*>(kernel),
+                    KernelCall<Parameters...>{kernel, grid, {arguments...}});
 }
+
+/// Queues the filling of `bytes` bytes of the device with one value.
+Status fill_bytes(WorkQueue& stream, void* target, int value, size_t bytes);
+
+/// Queues a copy of `bytes` bytes within the device.
+Status copy_bytes(WorkQueue& stream, void* target, const void* source, size_t bytes);
 
 /// The block's dynamic shared memory, aligned to 16 bytes.
 template <class T>

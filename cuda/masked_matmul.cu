@@ -197,9 +197,11 @@ Status multiply_gathered(CudaBackend& backend, const MaskedMatmulArguments& a, c
                 .c_stride = row_count,
                 .bias = {.data = bias.data(), .dtype = a.bias.dtype, .shape = {row_count}}});
   if (!product.ok() || !spreads) return product;
-  const cudaError_t error = cudaMemsetAsync(
-      ranks.data(), 0xff, static_cast<size_t>(width) * sizeof(int32_t), backend.stream());
-  if (error != cudaSuccess) return status_of(error, "clear");
+  if (Status status = fill_bytes(backend.stream(), ranks.data(), 0xff,
+                                 static_cast<size_t>(width) * sizeof(int32_t));
+      !status.ok()) {
+    return status;
+  }
   const Status ranked = launch(rank_kernel, {.blocks = blocks_for(row_count, 256), .threads = 256},
                                backend.stream(), rows, row_count, ranks.data());
   if (!ranked.ok()) return ranked;

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <string>
 
 #include "binding/core/lora_arguments.h"
 #include "binding/core/loss_arguments.h"
@@ -61,6 +62,13 @@ class Backend {
   /// Waits until the device has passed two marks of this backend, and gives the seconds it took
   /// from one to the other by its own clock.
   virtual Status elapsed(const Mark& from, const Mark& to, double& seconds) = 0;
+
+  /// Begins a stretch of work that is likely to come again under the same key, with the same ops
+  /// and shapes, so that a GPU can learn to queue it at once. Results are the same without. Regions
+  /// do not nest: one that begins ends the one before.
+  virtual Status begin_region(const std::string& /*key*/) { return {}; }
+  /// Ends the region that is open, if any.
+  virtual Status end_region() { return {}; }
 
   /// The ops, one method each; op_arguments.h says what every one computes.
   virtual Status embedding(const EmbeddingArguments& arguments) = 0;

@@ -2,6 +2,7 @@ import type { ModelConfig } from '../formats/model-config.js';
 import { add } from '../ops/add.js';
 import { addRmsNorm, rmsNorm } from '../ops/rms-norm.js';
 import { swiglu } from '../ops/swiglu.js';
+import { region } from '../tensor/region.js';
 import { scope } from '../tensor/scope.js';
 import type { Tensor } from '../tensor/tensor.js';
 import {
@@ -59,7 +60,9 @@ export function layerForward(
   frequencies: Tensor,
   { tap, attend, context = {} }: LayerForwardOptions = {},
 ): Tensor {
-  return scope(() => {
+  const { numAttentionHeads, intermediateSize } = layer.shape;
+  const key = `layer [${x.shape}] ${numAttentionHeads} ${intermediateSize}`;
+  const forward = () => {
     const eps = config.rmsNormEps;
     const attentionInput = rmsNorm(x, layer.inputNorm, eps);
     const projections = attentionProjections(layer, attentionInput, context);
@@ -85,5 +88,6 @@ export function layerForward(
       tap('mlpOutput', mlpOutput);
     }
     return add(norm.sum, mlpOutput);
-  });
+  };
+  return scope(() => region(x.device, key, forward));
 }

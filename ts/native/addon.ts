@@ -90,6 +90,8 @@ export interface NativeAddon {
   memory(device?: string): NativeMemory;
   resetPeakMemory(device?: string): void;
   mark(device: string): NativeMark;
+  beginRegion(device: string, key: string): void;
+  endRegion(device: string): void;
   elapsed(from: NativeMark, to: NativeMark): T;
   probeCuda(library: string): NativeCudaProbe;
   describeCuda(library: string): string;

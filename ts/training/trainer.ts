@@ -6,6 +6,7 @@ import type { TokenBatch } from '../models/token-batch.js';
 import { clipGradNorm } from '../nn/clip-grad-norm.js';
 import type { Optimizer } from '../nn/optimizer.js';
 import type { Parameter } from '../nn/parameter.js';
+import { region } from '../tensor/region.js';
 import { scope } from '../tensor/scope.js';
 import { settle, settleNumber } from '../tensor/settle.js';
 import { Tensor } from '../tensor/tensor.js';
@@ -142,14 +143,15 @@ export class Trainer {
   /** Forward and backward of one batch, whose share in the step's loss is `weight`. */
   #walk(batch: TokenBatch, index: number, weight: number): Tensor {
     const { seed, gradientCheckpointing } = this.#options;
-    const loss = this.#model.loss(batch, {
-      dropoutSeed: deriveSeed(deriveSeed(seed, this.#step), index),
-      gradientCheckpointing,
+    const device = this.#parameters()[0]?.value.device ?? 'cpu';
+    return region(device, `training step [${batch.batch}, ${batch.sequence}]`, () => {
+      const loss = this.#model.loss(batch, {
+        dropoutSeed: deriveSeed(deriveSeed(seed, this.#step), index),
+        gradientCheckpointing,
+      });
+      scope(() => loss.backward(Tensor.from([weight], [1], { device }).reshape(loss.shape)));
+      return loss;
     });
-    scope(() =>
-      loss.backward(Tensor.from([weight], [1], { device: loss.device }).reshape(loss.shape)),
-    );
-    return loss;
   }
 
   #parameters(): Parameter[] {

@@ -189,6 +189,8 @@ const char* cudaGetErrorString(cudaError_t error) {
       return "out of memory";
     case cudaErrorStreamCaptureUnsupported:
       return "operation not permitted when stream is capturing";
+    case cudaErrorGraphExecUpdateFailure:
+      return "the graph update was not performed";
     case cudaErrorNotSupported:
       return "operation not supported";
   }
