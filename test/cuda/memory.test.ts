@@ -1,4 +1,7 @@
 // The GPU's memory: running out of it, and keeping nothing.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Random } from '../../ts/common/random.js';
 import { native } from '../../ts/native/addon.js';
 import { AdamW } from '../../ts/nn/adamw.js';
@@ -8,10 +11,11 @@ import { loraLinear } from '../../ts/ops/lora-linear.js';
 import { multiply } from '../../ts/ops/multiply.js';
 import { rmsNorm } from '../../ts/ops/rms-norm.js';
 import { sumRows } from '../../ts/ops/sum-rows.js';
+import { prune } from '../../ts/systems/comp/prune.js';
 import { scope } from '../../ts/tensor/scope.js';
 import { Tensor } from '../../ts/tensor/tensor.js';
 import { assert, fails, test } from '../harness.js';
-import { cardMemory, cardMemoryUsed, gpu, sized } from './gpu.js';
+import { cardMemory, cardMemoryUsed, gpu, root, sized } from './gpu.js';
 
 // Read when the first block is taken. Blocks of the emulated card are filled, so it gets a small one.
 process.env.ESPALIER_SHIM_MEMORY = String(2 ** 28);
@@ -112,4 +116,32 @@ test('a thousand training steps keep no memory', async () => {
   );
   for (const { value } of [adapter.a, adapter.b]) value.dispose();
   for (const tensor of [weight, ones, x]) tensor.dispose();
+});
+
+test("COMP's memory on a card stays below 6 GB at LLaMA-2-7B's widths", async () => {
+  // Both widths of this model are a 64th of theirs, so its matrices are a 4096th.
+  const scale = 64;
+  const [samples, window, hidden] = [4, 8, 64];
+  const directory = mkdtempSync(join(tmpdir(), 'espalier-'));
+  native().resetPeakMemory(gpu);
+  const { inUse } = native().memory(gpu);
+  try {
+    await prune(join(root, 'test/fixtures/stories260K'), {
+      calibration: join(root, 'demo/text/calibration.txt'),
+      output: join(directory, 'pruned'),
+      ratio: 0.2,
+      samples,
+      window,
+      layerShare: 0,
+      device: gpu,
+    });
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+  // The streams of both models, one number a token and column: they grow with the text.
+  const streams = (tokens: number, columns: number) => 2 * 4 * tokens * columns;
+  const matrices = native().memory(gpu).peak - inUse - streams(samples * window, hidden);
+  const bytes = matrices * scale ** 2 + streams(128 * 128, hidden * scale);
+  assert.ok(bytes < 6e9, `${(bytes / 1e9).toFixed(2)} GB`);
+  assert.ok(bytes > 1e9, 'the peak was not measured');
 });
