@@ -276,7 +276,8 @@ std::string describe_cusolver() {
   for (int part = 0; part < 3; ++part) {
     int number = 0;
     api->property(part, &number);
-    version += (part == 0 ? "" : ".") + std::to_string(number);
+    if (part > 0) version += '.';
+    version += std::to_string(number);
   }
   return "factorisations by cuSOLVER " + version + " from " + library.path;
 }
