@@ -78,6 +78,20 @@ test('a model that is pruned, trained and judged on the GPU is as good as on the
     assert.is(native().memory().tensors, tensors);
   }));
 
+test('units are scored by gradients on the GPU too', () =>
+  inDirectory(async (directory) => {
+    const { ratio } = await prune(MODEL, {
+      method: 'taylor',
+      calibration: CALIBRATION,
+      ratio: 0.2,
+      output: join(directory, 'model'),
+      device: gpu,
+      gradientSamples: 2,
+      ...sized({ samples: 4, window: 16 }, { samples: 64, window: 128 }),
+    });
+    assert.ok(ratio >= 0.2 && ratio < 0.25, `removed ${ratio}`);
+  }));
+
 test('the GPU gives the same bytes in every run', () =>
   inDirectory(async (directory) => {
     const hashes: string[] = [];
