@@ -2,6 +2,8 @@
 import { join } from 'node:path';
 import { attentionContext } from '../../ts/models/attention-block.js';
 import type { Decoder } from '../../ts/models/decoder.js';
+import { Encoder } from '../../ts/models/encoder.js';
+import { loadClassifier } from '../../ts/models/load-classifier.js';
 import { loadModel } from '../../ts/models/load-model.js';
 import { Parameter } from '../../ts/nn/parameter.js';
 import { attention } from '../../ts/ops/attention.js';
@@ -77,6 +79,31 @@ test('the layers of a model that multiplies in bf16 attend in bf16, forward and 
     assert.is(rounds, roundsBf16, `result ${i}: ${error / total}`);
     assert.ok(error < 1e-4 * total, `result ${i}: ${error / total}`);
   }
+});
+
+test('an encoder in bf16 multiplies and attends in bf16', async () => {
+  const directory = join(root, 'test/fixtures/conformance/bert-classifier');
+  const model = await loadClassifier(directory, { device: gpu, dtype: 'bf16' });
+  const { config, tensors } = model.trunk as Encoder;
+  const ids = Int32Array.from({ length: POSITIONS }, (_, i) => (i * 7) % 50);
+  const batch = { inputIds: ids, batch: 1, sequence: POSITIONS };
+  const states: Float32Array[] = [];
+  // The second has the same weights, which stay the model's.
+  for (const encoder of [model.trunk as Encoder, new Encoder(config, tensors)]) {
+    const hidden = encoder.hiddenStates(batch, {});
+    states.push((await hidden.read()) as Float32Array);
+    hidden.dispose();
+  }
+  model.dispose();
+  const [rounded, exact] = states as [Float32Array, Float32Array];
+  let error = 0;
+  let total = 0;
+  for (const [i, value] of exact.entries()) {
+    error += (rounded[i]! - value) ** 2;
+    total += value ** 2;
+  }
+  assert.is(error > 1e-8 * total, roundsBf16, `${error / total}`);
+  assert.ok(error < 1e-3 * total, `${error / total}`);
 });
 
 test('attention without room for rounded copies says so and leaves the device usable', async () => {

@@ -1,3 +1,4 @@
+import type { Products } from '../native/addon.js';
 import type { EncoderConfig } from '../formats/encoder-config.js';
 import { noGrad } from '../nn/no-grad.js';
 import { recompute } from '../nn/recompute.js';
@@ -33,11 +34,20 @@ export class Encoder {
   prefixCache: PrefixCache | undefined;
   readonly #layers: readonly LayerParts[];
   readonly #embeddings: readonly Tensor[];
+  readonly #products: Products;
 
-  /** Takes the weights over: `dispose()` frees them. */
-  constructor(config: EncoderConfig, tensors: ReadonlyMap<string, Tensor>) {
+  /**
+   * Takes the weights over: `dispose()` frees them.
+   * @param products how linear layers and attention multiply; default `f32`
+   */
+  constructor(
+    config: EncoderConfig,
+    tensors: ReadonlyMap<string, Tensor>,
+    products: Products = 'f32',
+  ) {
     this.config = config;
     this.tensors = tensors;
+    this.#products = products;
     const prefix = encoderPrefix(config.family);
     const linears = new Map<string, LinearWeights>();
     const layers: LayerParts[] = [];
@@ -48,6 +58,7 @@ export class Encoder {
         linears.set(path, {
           weight: this.#tensor(`${names[part]}.weight`),
           bias: this.#tensor(`${names[part]}.bias`),
+          products,
         });
       }
       // Such as bert.encoder.layer.0.
@@ -189,6 +200,7 @@ export class Encoder {
       ) as [Tensor, Tensor, Tensor];
       const mixed = attention(query, key, value, {
         causal: false,
+        products: this.#products,
         ...(context.keyMask === undefined ? {} : { keyMask: context.keyMask }),
       }).reshape([batch, sequence, hiddenSize]);
       const attended = this.#drop(one(mixed, names.output), context, 2 * layer + 1);

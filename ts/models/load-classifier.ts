@@ -20,7 +20,7 @@ import { classifierHead } from './classifier-head.js';
 import { Decoder } from './decoder.js';
 import { Encoder } from './encoder.js';
 import { encoderPrefix, encoderTensors } from './encoder-names.js';
-import { loadLayer, loadWeight, type WeightDType } from './layer-weights.js';
+import { loadLayer, loadWeight, productsOf, type WeightDType } from './layer-weights.js';
 import { loadOuter } from './outer-weights.js';
 import { StoredWeights } from './stored-weights.js';
 import { withAdapter } from './with-adapter.js';
@@ -29,7 +29,7 @@ import { withAdapter } from './with-adapter.js';
 export interface LoadClassifierOptions {
   /** Where it computes; `auto`, the default, is the GPU where one can be used. */
   device?: string;
-  /** `auto`, the default, keeps the stored dtype of the weights; `f32` converts them once. */
+  /** As `loadModel`: `auto`, the default, keeps weights as stored; `bf16` also multiplies in bf16. */
   dtype?: WeightDType;
   /** Number of classes; default as config.json names them. A head of another size starts anew. */
   numLabels?: number;
@@ -104,7 +104,7 @@ async function loadBase(directory: string, options: LoadClassifierOptions): Prom
       tensors.set(`${family}${name}`, loadWeight(stored, `${prefix}${name}`, held));
     }
     const head = headTensors(stored, config, labels.length, seed);
-    return new Classifier(new Encoder(config, tensors), head, labels);
+    return new Classifier(new Encoder(config, tensors, productsOf(held)), head, labels);
   } finally {
     stored.close();
   }
