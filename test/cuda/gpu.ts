@@ -2,7 +2,7 @@
 // test:gpu), or one that the host emulates. Sizes that a GPU takes in its stride are small there.
 import { spawn, spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { buildEmulatedGpu } from '../../scripts/native-tests.mjs';
+import { buildEmulatedGpu, buildStandIns } from '../../scripts/native-tests.mjs';
 import { probeCuda } from '../../ts/native/cuda-probe.js';
 import { resolveDevice } from '../../ts/native/resolve-device.js';
 
@@ -26,6 +26,16 @@ export const emulated = card?.name === 'emulated GPU';
 /** `small` on the emulated GPU, which takes a thousand times as long, `large` on a real one. */
 export function sized<T>(small: T, large: T): T {
   return emulated ? small : large;
+}
+
+/**
+ * Lets the emulated GPU factorise and multiply by what stands in for NVIDIA's libraries, where it is
+ * built; a real one takes what is there. Before the first op.
+ */
+export function useStandIns(): void {
+  if (process.env.ESPALIER_TEST_GPU === undefined) {
+    process.env.ESPALIER_CUDA_LIBRARY_PATH = buildStandIns();
+  }
 }
 
 /** Bytes of all cards that any process uses, or undefined where nvidia-smi does not say. */

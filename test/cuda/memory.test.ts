@@ -15,8 +15,9 @@ import { prune } from '../../ts/systems/comp/prune.js';
 import { scope } from '../../ts/tensor/scope.js';
 import { Tensor } from '../../ts/tensor/tensor.js';
 import { assert, fails, test } from '../harness.js';
-import { cardMemory, cardMemoryUsed, gpu, root, sized } from './gpu.js';
+import { cardMemory, cardMemoryUsed, gpu, root, sized, useStandIns } from './gpu.js';
 
+useStandIns();
 // Read when the first block is taken. Blocks of the emulated card are filled, so it gets a small one.
 process.env.ESPALIER_SHIM_MEMORY = String(2 ** 28);
 const memory = sized(2 ** 28, cardMemory);

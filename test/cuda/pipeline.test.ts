@@ -8,7 +8,9 @@ import { prune } from '../../ts/systems/comp/prune.js';
 import { evaluate } from '../../ts/training/evaluate.js';
 import { finetune } from '../../ts/training/finetune.js';
 import { assert, close, test } from '../harness.js';
-import { gpu, root, sized } from './gpu.js';
+import { gpu, root, sized, useStandIns } from './gpu.js';
+
+useStandIns();
 
 const MODEL = join(root, sized('test/fixtures/stories260K', 'demo/model'));
 const CALIBRATION = join(root, 'demo/text/calibration.txt');
