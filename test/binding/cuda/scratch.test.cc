@@ -25,18 +25,18 @@ TEST_CASE(
   const auto values = random_values(1000, 1);
   const Tensor x = upload(device, values, {1000});
   const Tensor y = upload(device, random_values(1000, 2), {1000});
-  const auto first = download(ops::squared_error(x, y));
+  const auto first = download<double>(ops::squared_error(x, y));
   const MemoryStatistics before = figures(device);
   // Two tensors stay; the result and the temporaries are kept for reuse.
   CHECK(before.in_use >= 2 * 4000);
   CHECK(before.peak > before.in_use + kBlock);
   CHECK(before.cached == before.peak - before.in_use);
-  for (int i = 0; i < 50; ++i) CHECK(download(ops::squared_error(x, y)) == first);
+  for (int i = 0; i < 50; ++i) CHECK(download<double>(ops::squared_error(x, y)) == first);
   CHECK(figures(device).cached == before.cached);
   CHECK(figures(device).peak == before.peak);
   device.pool().set_cache_limit(0);
   CHECK(figures(device).cached == 0);
-  CHECK(download(ops::squared_error(x, y)) == first);
+  CHECK(download<double>(ops::squared_error(x, y)) == first);
   CHECK(figures(device).cached == 0);
 }
 
