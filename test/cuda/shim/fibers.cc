@@ -122,14 +122,15 @@ struct Block {
   uint64_t threads_run = 0;
 };
 
-// One kernel at a time: the streams of several devices take turns.
+// One kernel at a time: the streams of several devices take turns. Never destroyed: a process may
+// end while a stream's thread runs a kernel.
 Block& block() {
-  static Block instance;
-  return instance;
+  static auto* const instance = new Block;
+  return *instance;
 }
 
 std::byte* stack_memory(size_t index) {
-  static std::vector<std::byte*> stacks;
+  static auto& stacks = *new std::vector<std::byte*>;  // as long as block()
   while (stacks.size() <= index) {
     void* memory = mmap(nullptr, kStack, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
