@@ -133,14 +133,7 @@ Status exact(CudaBackend& backend, const LeaveOneOutArguments& a, double lambda)
       !status.ok()) {
     return status;
   }
-  SecularProblem problem{.distances = low,
-                         .vectors = vectors.data(),
-                         .stride = n,
-                         .factors = nullptr,
-                         .k = n,
-                         .n = n,
-                         .extra_distances = nullptr,
-                         .extra_weights = nullptr};
+  SecularProblem problem{.distances = low, .vectors = vectors.data(), .stride = n, .k = n, .n = n};
   if (status = solve_secular(backend, problem, low_roots); !status.ok()) return status;
   // The other end is the same equation with the spectrum reversed.
   problem.distances = high;

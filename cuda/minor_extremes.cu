@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "binding/core/radau.h"
+#include "binding/core/minor_extremes.h"
 #include "cuda/block_lanczos.h"
 #include "cuda/column_block.h"
 #include "cuda/factor.h"
@@ -17,24 +17,8 @@
 namespace espalier::cuda {
 namespace {
 
-constexpr int64_t kMostVectors = 256;
-constexpr int64_t kMoreVectors = 32;
-// Ritz pairs this exact, in units of the largest eigenvalue, count as eigenpairs.
-constexpr double kConverged = 1e-9;
-constexpr double kAgreement = 1e-6;
-
-struct Spectrum {
-  const double* distances;  // [k]
-  const double* vectors;    // [k, n], the largest eigenvalue's last
-  int64_t k;
-  int64_t n;
-  double largest;
-  const double* triangle;  // A
-  const double* squares;   // ‖A_:j‖²
-};
-
 // moments[j]: of the weight beyond the first k eigenpairs.
-__global__ void rest_moments(Spectrum s, Moments* moments) {
+__global__ void rest_moments(MinorSpectrum s, Moments* moments) {
   __shared__ double scratch[kDown][kAcross];
   const int64_t column = block_column();
   const int64_t mine = column < s.n ? column : s.n - 1;
@@ -50,22 +34,15 @@ __global__ void rest_moments(Spectrum s, Moments* moments) {
   taken.first = column_sum(taken.first, scratch);
   taken.second = column_sum(taken.second, scratch);
   if (threadIdx.y != 0 || column >= s.n) return;
-  const double mean = s.triangle[column * s.n + column] / s.largest;
-  const double square = s.squares[column] / s.largest / s.largest;
-  moments[column] = {1 - taken.zeroth, 1 - mean - taken.first,
-                     1 - 2 * mean + square - taken.second};
+  const Moments whole = whole_moments(s, column);
+  moments[column] = {whole.zeroth - taken.zeroth, whole.first - taken.first,
+                     whole.second - taken.second};
 }
 
-// extras [4, n]: two distances of each column's own, then their weights. In the equation of the
-// inverse a pole at distance e weighs 1 - e.
 __global__ void rule_terms(const Moments* moments, int64_t n, double end, double nearest,
-                           bool inverse, double* extras) {
+                           MinorOf question, double* extras) {
   for (int64_t j = global_thread(); j < n; j += global_threads()) {
-    const RadauRule rule = radau_rule(moments[j], end, nearest);
-    extras[j] = rule.distance;
-    extras[n + j] = end;
-    extras[2 * n + j] = rule.weight * (inverse ? 1 - rule.distance : 1);
-    extras[3 * n + j] = rule.end_weight * (inverse ? 1 - end : 1);
+    write_rule(moments[j], end, nearest, question, n, j, extras);
   }
 }
 
@@ -74,13 +51,13 @@ __global__ void take_mean(const double* low, const double* high, int64_t n, doub
                           double* result, int* apart) {
   for (int64_t j = global_thread(); j < n; j += global_threads()) {
     result[j] = largest * (1 - 0.5 * (low[j] + high[j]));
-    if (!(fabs(high[j] - low[j]) <= kAgreement * (1 - high[j]))) *apart = 1;
+    if (!(fabs(high[j] - low[j]) <= kMinorAgreement * (1 - high[j]))) *apart = 1;
   }
 }
 
 Grid grid_of(int64_t n) { return {.blocks = blocks_for(n, 256), .threads = 256}; }
 
-// Device memory of one call; numbers [8 n + 2 most].
+// Device memory of one call.
 struct Memory {
   Moments* moments;
   double* extras;     // [4, n]
@@ -91,17 +68,16 @@ struct Memory {
 };
 
 // Queues the roots with the rest as the Radau rule of `end`.
-Status roots_with(const CudaBackend& backend, const Spectrum& s, const Memory& memory, double end,
-                  double nearest, MinorOf question, double* roots) {
-  const bool inverse = question == MinorOf::inverse;
+Status roots_with(const CudaBackend& backend, const MinorSpectrum& s, const Memory& memory,
+                  double end, double nearest, MinorOf question, double* roots) {
   Status status = launch(rule_terms, grid_of(s.n), backend.stream(), memory.moments, s.n, end,
-                         nearest, inverse, memory.extras);
+                         nearest, question, memory.extras);
   if (!status.ok()) return status;
   return solve_secular(backend,
                        {.distances = s.distances,
                         .vectors = s.vectors + (s.k - 1) * s.n,
                         .stride = -s.n,
-                        .factors = inverse ? memory.factors : nullptr,
+                        .factors = question == MinorOf::inverse ? memory.factors : nullptr,
                         .k = s.k,
                         .n = s.n,
                         .extra = 2,
@@ -114,8 +90,8 @@ Status roots_with(const CudaBackend& backend, const Spectrum& s, const Memory& m
 
 Status minor_extremes(CudaBackend& backend, const double* a, int64_t n, MinorOf question,
                       double* result) {
-  BlockLanczos lanczos(backend, n, kMostVectors);
-  const int64_t most = std::min(n, kMostVectors);
+  BlockLanczos lanczos(backend, n, kMostMinorVectors);
+  const int64_t most = std::min(n, kMostMinorVectors);
   const auto size = static_cast<size_t>(n);
   const Scratch<double> vectors(backend, static_cast<size_t>(most) * size);
   const Scratch<double> numbers(backend, 7 * size + static_cast<size_t>(2 * most));
@@ -137,7 +113,7 @@ Status minor_extremes(CudaBackend& backend, const double* a, int64_t n, MinorOf 
     return multiply_triangle(backend, matrix, x, y, count);
   };
   for (;;) {
-    Status status = lanczos.extend(lanczos.size() + kMoreVectors, apply);
+    Status status = lanczos.extend(lanczos.size() + kMoreMinorVectors, apply);
     if (!status.ok()) return status;
     const double largest = lanczos.value(0);
     if (largest <= 0) {
@@ -145,7 +121,7 @@ Status minor_extremes(CudaBackend& backend, const double* a, int64_t n, MinorOf 
                        "clear");
     }
     int64_t k = 2;
-    while (k < lanczos.size() && lanczos.residual(k) <= kConverged * largest) ++k;
+    while (k < lanczos.size() && lanczos.residual(k) <= kMinorConverged * largest) ++k;
     std::vector<double> shared(static_cast<size_t>(2 * k));
     for (int64_t i = 0; i < k; ++i) {
       const double distance = std::clamp(1 - lanczos.value(i) / largest, 0.0, 1.0);
@@ -162,7 +138,7 @@ Status minor_extremes(CudaBackend& backend, const double* a, int64_t n, MinorOf 
       return status;
     }
     if (status = lanczos.vectors(k, vectors.data()); !status.ok()) return status;
-    const Spectrum spectrum{distances, vectors.data(), k, n, largest, a, squares};
+    const MinorSpectrum spectrum{distances, vectors.data(), k, n, largest, a, n + 1, squares};
     if (status = launch(rest_moments, column_grid(n), backend.stream(), spectrum, moments.data());
         !status.ok()) {
       return status;

@@ -4,15 +4,10 @@
 
 #include <cstdint>
 
+#include "binding/core/minor_extremes.h"
 #include "cuda/cuda_backend.h"
 
 namespace espalier::cuda {
-
-/// Which question minor_extremes answers.
-enum class MinorOf {
-  matrix,   ///< largest eigenvalue of A without row and column j
-  inverse,  ///< 1 / smallest eigenvalue of A⁻¹ without row and column j
-};
 
 /// result[j] for a positive semi-definite A [n, n], n >= 2, its lower triangle (row-major) in `a`,
 /// all on the device. Largest eigenpairs from block Lanczos, the rest of the spectrum by its

@@ -16,7 +16,7 @@ class Device {
  public:
   /// A device called `name` ("cpu", "cuda:0") on top of `backend`.
   Device(std::string name, std::unique_ptr<Backend> backend)
-      : Device(std::move(name), std::move(backend), size_t{256} << 20) {}
+      : Device(std::move(name), std::move(backend), MemoryPool::kDefaultCacheLimit) {}
   /// The same, with a pool that keeps `cache_limit` bytes of freed memory.
   Device(std::string name, std::unique_ptr<Backend> backend, size_t cache_limit)
       : name_(std::move(name)),

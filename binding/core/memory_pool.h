@@ -25,9 +25,11 @@ struct MemoryStatistics {
 /// Thread-safe: buffers can die on any thread.
 class MemoryPool final : public Memory {
  public:
+  /// Bytes that a pool keeps unless told otherwise.
+  static constexpr size_t kDefaultCacheLimit = size_t{256} << 20;
   /// A pool over `backend`'s allocate and deallocate that keeps `cache_limit` bytes; one that keeps
   /// nothing from the start hands out blocks of the exact size, for tests with guards around them.
-  explicit MemoryPool(Backend& backend, size_t cache_limit = size_t{256} << 20)
+  explicit MemoryPool(Backend& backend, size_t cache_limit = kDefaultCacheLimit)
       : backend_(backend), exact_(cache_limit == 0), cache_limit_(cache_limit) {}
 
   /// Null when the device has no more even after the cached blocks were given back.

@@ -10,15 +10,15 @@ namespace espalier {
 /// of their vectors, τ is how far the matrix without row and column j is from that extreme
 /// (interlacing).
 struct SecularProblem {
-  const double* distances;        ///< d [k], ascending from d_0 = 0; scaled to about 1
-  const double* vectors;          ///< row 0 of [k, n]; w_ij = factors_i · vectors_ij²
-  int64_t stride = 0;             ///< elements from one row of vectors to the next; may be < 0
-  const double* factors;          ///< [k], or null: all 1
-  int64_t k = 0;                  ///< shared terms, >= 1
-  int64_t n = 0;                  ///< columns
-  int64_t extra = 0;              ///< terms of each column's own
-  const double* extra_distances;  ///< [extra, n], >= 0
-  const double* extra_weights;    ///< [extra, n], >= 0
+  const double* distances;          ///< d [k], ascending from d_0 = 0; scaled to about 1
+  const double* vectors;            ///< row 0 of [k, n]; w_ij = factors_i · vectors_ij²
+  int64_t stride = 0;               ///< elements from one row of vectors to the next; may be < 0
+  const double* factors = nullptr;  ///< [k], or null: all 1
+  int64_t k = 0;                    ///< shared terms, >= 1
+  int64_t n = 0;                    ///< columns
+  int64_t extra = 0;                ///< terms of each column's own
+  const double* extra_distances = nullptr;  ///< [extra, n], >= 0
+  const double* extra_weights = nullptr;    ///< [extra, n], >= 0
 };
 
 }  // namespace espalier

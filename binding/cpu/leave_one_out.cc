@@ -84,14 +84,8 @@ Status exact(const LeaveOneOutArguments& a, double lambda) {
     std::fill_n(condition, n, n == 1 ? 1.0 : kInfinity);
     return {};
   }
-  SecularProblem problem{.distances = distances,
-                         .vectors = vectors.data(),
-                         .stride = n,
-                         .factors = nullptr,
-                         .k = n,
-                         .n = n,
-                         .extra_distances = nullptr,
-                         .extra_weights = nullptr};
+  SecularProblem problem{
+      .distances = distances, .vectors = vectors.data(), .stride = n, .k = n, .n = n};
   for (int64_t i = 0; i < n; ++i) distances[i] = (values[i] - values[0]) / top;
   if (Status status = solve_secular(problem, low); !status.ok()) return status;
   // The other end is the same equation with the spectrum reversed.

@@ -4,15 +4,10 @@
 
 #include <cstdint>
 
+#include "binding/core/minor_extremes.h"
 #include "binding/core/status.h"
 
 namespace espalier::cpu {
-
-/// Which question minor_extremes answers.
-enum class MinorOf {
-  matrix,   ///< largest eigenvalue of A without row and column j
-  inverse,  ///< 1 / smallest eigenvalue of A⁻¹ without row and column j
-};
 
 /// result[j] for a positive semi-definite A [n, n], n >= 2, its lower triangle (row-major) in `a`.
 /// The largest eigenpairs (λ_i, v_i) come from block Lanczos, the rest of the spectrum enters
