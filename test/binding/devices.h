@@ -53,6 +53,15 @@ inline Status run(Device& device, Task task) {
   return outcome;
 }
 
+/// Waits for all that was queued on a device, and until its dispatcher has let go of it.
+inline Status settle(Device& device) {
+  return run(device, {.op = "settle",
+                      .reads = {},
+                      .writes = {},
+                      .run = [](Backend&) { return Status(); },
+                      .done = {}});
+}
+
 /// A tensor with the given content; the element size of T must be that of `dtype`.
 template <class T>
 Tensor upload(Device& device, const std::vector<T>& data, const Shape& shape, DType dtype) {
@@ -99,9 +108,12 @@ inline std::vector<float> rounded_to(const std::vector<float>& data, DType dtype
   return result;
 }
 
-/// Reads a tensor, with the status of its computation.
+/// Reads a tensor, with the status of its computation; DTYPE when T has another size.
 template <class T>
 Status download(const Tensor& tensor, std::vector<T>& target) {
+  if (sizeof(T) != size_of(tensor.dtype())) {
+    return Status(ErrorCode::dtype, "read as another type");
+  }
   target.assign(static_cast<size_t>(tensor.shape().elements()), T{});
   return run(tensor.device(), {.op = "download",
                                .reads = {tensor},

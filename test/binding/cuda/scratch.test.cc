@@ -8,12 +8,7 @@ namespace {
 
 // The pool's figures once the dispatcher has let go of the tasks before.
 MemoryStatistics figures(Device& device) {
-  const Task nothing{.op = "nothing",
-                     .reads = {},
-                     .writes = {},
-                     .run = [](Backend&) { return Status(); },
-                     .done = {}};
-  CHECK(run(device, nothing).ok());
+  CHECK(settle(device).ok());
   return device.pool().statistics();
 }
 

@@ -37,13 +37,18 @@ class Weights {
 
 // A device on which freed blocks are used again at once.
 Device& caching_device() {
-  static Device& device = new_cuda_device(size_t{256} << 20);
+  static Device& device = new_cuda_device(MemoryPool::kDefaultCacheLimit);
   return device;
 }
 
 std::vector<float> numbers(size_t count) {
   std::vector<float> values(count);
   for (size_t i = 0; i < count; ++i) values[i] = static_cast<float>(i % 9973) - 5000;
+  return values;
+}
+
+std::vector<float> doubled(std::vector<float> values) {
+  for (float& value : values) value *= 2;
   return values;
 }
 
@@ -57,9 +62,7 @@ TEST_CASE("weights of any size arrive on the GPU, and ops that use them wait for
       const std::vector<float> expected(values.begin() + static_cast<int64_t>(first),
                                         values.begin() + static_cast<int64_t>(first) + count);
       const Tensor there = ops::to_device(weights.tensor(first, count), cuda_device());
-      std::vector<float> doubled = expected;
-      for (float& value : doubled) value *= 2;
-      CHECK(download(ops::elementwise(ElementwiseKind::add, there, there)) == doubled);
+      CHECK(download(ops::elementwise(ElementwiseKind::add, there, there)) == doubled(expected));
       CHECK(download(there) == expected);
     }
   }
@@ -70,8 +73,7 @@ TEST_CASE("an upload waits until the work before it has let go of its memory") {
   const auto values = numbers(kCount);
   const Weights weights(values);
   const auto summands = random_values(kCount, 7);
-  std::vector<float> sum = summands;
-  for (float& value : sum) value += value;
+  const auto sum = doubled(summands);
   Device& device = caching_device();
   for (int i = 0; i < 20; ++i) {
     Tensor x = upload(device, summands, {kCount});
@@ -90,8 +92,7 @@ TEST_CASE("memory of an upload that nobody wants any more is not handed out whil
   const auto values = numbers(kCount);
   const Weights weights(values);
   const auto summands = random_values(kCount, 8);
-  std::vector<float> sum = summands;
-  for (float& value : sum) value += value;
+  const auto sum = doubled(summands);
   Device& device = caching_device();
   const size_t before = device.pool().statistics().in_use;
   for (int i = 0; i < 20; ++i) {
@@ -101,12 +102,7 @@ TEST_CASE("memory of an upload that nobody wants any more is not handed out whil
     CHECK(download(y) == sum);
     CHECK(download(x) == summands);
   }
-  const Status flushed = run(device, {.op = "nothing",
-                                      .reads = {},
-                                      .writes = {},
-                                      .run = [](Backend&) { return Status(); },
-                                      .done = {}});
-  CHECK(flushed.ok());
+  CHECK(settle(device).ok());
   CHECK(device.pool().statistics().in_use == before);
 }
 

@@ -38,11 +38,7 @@ Tensor attend(Device& device, const Case& s, const Inputs& in, double scale) {
 }
 
 void check_case(const Case& any) {
-  CAPTURE(any.queries);
-  CAPTURE(any.keys);
-  CAPTURE(any.heads);
-  CAPTURE(any.columns);
-  CAPTURE(any.window);
+  CAPTURE(described(any));
   for (const Case& s : in_both_precisions(any)) {
     CAPTURE(s.products);
     const Inputs in(s);

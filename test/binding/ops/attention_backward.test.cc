@@ -42,12 +42,7 @@ Result gradients(Device& device, const Case& s, const Problem& p, double scale) 
 }
 
 void check_case(const Case& any) {
-  CAPTURE(any.batches);
-  CAPTURE(any.queries);
-  CAPTURE(any.keys);
-  CAPTURE(any.heads);
-  CAPTURE(any.columns);
-  CAPTURE(any.window);
+  CAPTURE(described(any));
   for (const Case& s : in_both_precisions(any)) {
     CAPTURE(s.products);
     const Problem p(s);

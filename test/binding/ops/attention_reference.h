@@ -5,6 +5,8 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <sstream>
+#include <string>
 #include <vector>
 
 #include "binding/ops/attention.h"
@@ -47,6 +49,16 @@ struct AttentionCase {
     return result;
   }
 };
+
+/// The sizes of a case, for messages.
+inline std::string described(const AttentionCase& s) {
+  std::ostringstream text;
+  text << s.batches << " batches, " << s.queries << " queries, " << s.keys << " keys, " << s.heads
+       << " heads on " << s.key_heads << ", " << s.columns << " columns, "
+       << (s.causal ? "causal" : "all") << ", window " << s.window << ", "
+       << (s.key_mask.empty() ? "no mask" : "mask");
+  return text.str();
+}
 
 /// A case with its factors multiplied in f32, and in bf16.
 inline std::array<AttentionCase, 2> in_both_precisions(const AttentionCase& s) {
