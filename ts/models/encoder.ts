@@ -34,7 +34,6 @@ export class Encoder {
   prefixCache: PrefixCache | undefined;
   readonly #layers: readonly LayerParts[];
   readonly #embeddings: readonly Tensor[];
-  readonly #products: Products;
 
   /**
    * Takes the weights over: `dispose()` frees them.
@@ -47,7 +46,6 @@ export class Encoder {
   ) {
     this.config = config;
     this.tensors = tensors;
-    this.#products = products;
     const prefix = encoderPrefix(config.family);
     const linears = new Map<string, LinearWeights>();
     const layers: LayerParts[] = [];
@@ -193,6 +191,7 @@ export class Encoder {
     const [batch, sequence] = x.shape as [number, number, number];
     const one = (input: Tensor, path: string) =>
       project(input, [this.#linear(path)], context)[0] as Tensor;
+    const { products = 'f32' } = this.#linear(names.query);
     return scope(() => {
       const inputs = [names.query, names.key, names.value].map((path) => this.#linear(path));
       const [query, key, value] = project(x, inputs, context).map((projection) =>
@@ -200,7 +199,7 @@ export class Encoder {
       ) as [Tensor, Tensor, Tensor];
       const mixed = attention(query, key, value, {
         causal: false,
-        products: this.#products,
+        products,
         ...(context.keyMask === undefined ? {} : { keyMask: context.keyMask }),
       }).reshape([batch, sequence, hiddenSize]);
       const attended = this.#drop(one(mixed, names.output), context, 2 * layer + 1);
