@@ -89,12 +89,35 @@ HWY_EXPORT(convert_scaled);
 
 // Elements that one thread takes at a time.
 constexpr int64_t kPiece = 32768;
+// Elements of a permuted row that are moved at a time, while those of the next row are fetched: it
+// lies on other pages, where the processor's own prefetching would have to begin anew.
+constexpr int64_t kRowPiece = 512;
+constexpr size_t kLine = 64;
 
-void move(const void* source, DType from, float factor, int64_t count, void* target, DType to) {
-  if (from == to && factor == 1.0F) {
-    std::memcpy(target, source, static_cast<size_t>(count) * size_of(from));
+// Where elements come from and go to, and what becomes of them.
+struct Transfer {
+  const void* source;
+  DType from;
+  float factor;
+  void* target;
+  DType to;
+};
+
+void move(const Transfer& t, int64_t count) {
+  if (t.from == t.to && t.factor == 1.0F) {
+    std::memcpy(t.target, t.source, static_cast<size_t>(count) * size_of(t.from));
   } else {
-    HWY_DYNAMIC_DISPATCH(convert_scaled)(source, from, factor, count, target, to);
+    HWY_DYNAMIC_DISPATCH(convert_scaled)(t.source, t.from, t.factor, count, t.target, t.to);
+  }
+}
+
+void prefetch(const Transfer& t, int64_t count) {
+  const auto elements = static_cast<size_t>(count);
+  for (size_t i = 0; i < elements * size_of(t.from); i += kLine) {
+    __builtin_prefetch(static_cast<const std::byte*>(t.source) + i);
+  }
+  for (size_t i = 0; i < elements * size_of(t.to); i += kLine) {
+    __builtin_prefetch(static_cast<const std::byte*>(t.target) + i, 1);
   }
 }
 
@@ -127,11 +150,12 @@ Status check_permutation(const ConstView& permutation, int64_t rows) {
   return {};
 }
 
-// Calls move_part(segment, element inside it, element of the batch, count) for every part of the
-// batch, in parallel: pieces of segments in order, or single rows of a permuted batch.
-template <class AnySegment, class MovePart>
-Status for_parts(const std::vector<AnySegment>& segments, const ConstView& permutation,
-                 int64_t rows, int64_t width, const MovePart& move_part) {
+// Moves the whole batch, in parallel: pieces of segments in order, or the rows of a permuted batch.
+// transfer(segment, element inside it, element of the batch) says where an element comes from and
+// goes to.
+template <class AnySegment, class TransferAt>
+Status move_all(const std::vector<AnySegment>& segments, const ConstView& permutation, int64_t rows,
+                int64_t width, const TransferAt& transfer) {
   std::vector<int64_t> starts;
   int64_t total = 0;
   for (const AnySegment& segment : segments) {
@@ -147,17 +171,26 @@ Status for_parts(const std::vector<AnySegment>& segments, const ConstView& permu
 #pragma omp parallel for schedule(static) if (pieces.size() > 2)
     for (const auto& [i, start] : pieces) {
       const int64_t count = segments[i].rows.shape.elements() - start;
-      move_part(i, start, starts[i] * width + start, std::min(kPiece, count));
+      move(transfer(i, start, starts[i] * width + start), std::min(kPiece, count));
     }
     return {};
   }
   if (Status status = check_permutation(permutation, rows); !status.ok()) return status;
   const std::vector<int32_t> owner = owners(segments);
-#pragma omp parallel for schedule(static) if (rows * width > 2 * kPiece)
-  for (int64_t k = 0; k < rows; ++k) {
+  // From element `start` of row k of the batch on.
+  const auto inside_row = [&](int64_t k, int64_t start) {
     const int64_t row = permutation.as<int32_t>()[k];
     const auto i = static_cast<size_t>(owner[static_cast<size_t>(row)]);
-    move_part(i, (row - starts[i]) * width, k * width, width);
+    return transfer(i, (row - starts[i]) * width + start, k * width + start);
+  };
+#pragma omp parallel for schedule(static) if (rows * width > 2 * kPiece)
+  for (int64_t k = 0; k < rows; ++k) {
+    const int64_t next = std::min(k + 1, rows - 1);
+    for (int64_t start = 0; start < width; start += kRowPiece) {
+      const int64_t count = std::min(kRowPiece, width - start);
+      prefetch(inside_row(next, start), count);
+      move(inside_row(k, start), count);
+    }
   }
   return {};
 }
@@ -168,22 +201,22 @@ int64_t row_width(const Shape& shape) { return shape[0] == 0 ? 0 : shape.element
 
 Status CpuBackend::merge_features(const MergeFeaturesArguments& arguments) {
   const View& out = arguments.output;
-  return for_parts(arguments.sources, arguments.permutation, out.shape[0], row_width(out.shape),
-                   [&](size_t i, int64_t from, int64_t to, int64_t count) {
-                     const auto& [rows, factor] = arguments.sources[i];
-                     move(weight_at(rows.data, rows.dtype, from), rows.dtype, factor, count,
-                          element(out.data, out.dtype, to), out.dtype);
-                   });
+  return move_all(arguments.sources, arguments.permutation, out.shape[0], row_width(out.shape),
+                  [&](size_t i, int64_t from, int64_t to) {
+                    const auto& [rows, factor] = arguments.sources[i];
+                    return Transfer{weight_at(rows.data, rows.dtype, from), rows.dtype, factor,
+                                    element(out.data, out.dtype, to), out.dtype};
+                  });
 }
 
 Status CpuBackend::dispatch_gradient(const DispatchGradientArguments& arguments) {
   const ConstView& batch = arguments.gradient;
-  return for_parts(arguments.targets, arguments.permutation, batch.shape[0], row_width(batch.shape),
-                   [&](size_t i, int64_t to, int64_t from, int64_t count) {
-                     const auto& [rows, factor] = arguments.targets[i];
-                     move(weight_at(batch.data, batch.dtype, from), batch.dtype, factor, count,
-                          element(rows.data, rows.dtype, to), rows.dtype);
-                   });
+  return move_all(arguments.targets, arguments.permutation, batch.shape[0], row_width(batch.shape),
+                  [&](size_t i, int64_t to, int64_t from) {
+                    const auto& [rows, factor] = arguments.targets[i];
+                    return Transfer{weight_at(batch.data, batch.dtype, from), batch.dtype, factor,
+                                    element(rows.data, rows.dtype, to), rows.dtype};
+                  });
 }
 
 }  // namespace espalier::cpu

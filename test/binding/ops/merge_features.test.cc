@@ -29,7 +29,7 @@ std::vector<int32_t> shuffled(int64_t rows, uint32_t seed) {
 TEST_CASE("merged rows are those of the sources, scaled in f32 and rounded once") {
   for (Device* device : devices()) {
     for (const DType to : {DType::f32, DType::bf16, DType::f16}) {
-      for (const int64_t width : {1, 7, 130}) {
+      for (const int64_t width : {1, 7, 130, 600}) {
         for (const bool permuted : {false, true}) {
           const std::vector<int64_t> sizes{3, 0, 1, 40};
           const std::vector<DType> types{DType::f32, DType::f32, DType::bf16, DType::f16};
