@@ -42,7 +42,17 @@ size_t bytes_of(const ConstView& view) {
 
 CpuBackend::CpuBackend() = default;
 
-void* CpuBackend::allocate(size_t bytes) { return std::aligned_alloc(64, (bytes + 63) / 64 * 64); }
+// Large blocks lie on large pages where the system has some: kernels walk along them with strides
+// of whole small pages.
+void* CpuBackend::allocate(size_t bytes) {
+  constexpr size_t kLargePage = size_t{2} << 20;
+  const size_t alignment = bytes < kLargePage ? 64 : kLargePage;
+  void* data = std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+#ifdef MADV_HUGEPAGE
+  if (data != nullptr && bytes >= kLargePage) madvise(data, bytes, MADV_HUGEPAGE);
+#endif
+  return data;
+}
 
 // While the system takes pages back, no thread of the process can map memory, not even the garbage
 // collector's; so much is given back in pieces.

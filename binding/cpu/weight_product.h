@@ -12,7 +12,7 @@
 namespace espalier::cpu {
 
 /// Most bytes of weights that are held as f32 at once.
-constexpr int64_t kPanelBytes = int64_t{8} << 20;
+constexpr int64_t kPanelBytes = int64_t{16} << 20;
 
 /// Activations as products take them: as they are, or also rounded to bf16 once for all products.
 class Activations {
