@@ -1,5 +1,5 @@
-// Products of bf16 matrices through oneDNN's matmul primitive, whose kernels are compiled for one
-// shape: those used last are kept.
+// Products of bf16 matrices: large ones in our AMX tiles where there are any, the rest through
+// oneDNN's matmul primitive, whose kernels are compiled for one shape: those used last are kept.
 #include <omp.h>
 
 #include <algorithm>
@@ -7,6 +7,7 @@
 #include <mutex>
 #include <vector>
 
+#include "binding/cpu/amx_product.h"
 #include "binding/cpu/gemm.h"
 #include "dnnl.hpp"
 
@@ -95,6 +96,11 @@ Kernel& kernel_for(const GemmBf16& g, Cache& cache) {
   return *found;
 }
 
+// From here on packing pays: smaller products stay in the caches as they lie.
+bool takes_amx(const GemmBf16& g) {
+  return std::min({g.m, g.n, g.k}) >= 512 && g.m * g.n * g.k >= int64_t{1} << 31 && has_amx_bf16();
+}
+
 }  // namespace
 
 bool has_fast_bf16() {
@@ -117,6 +123,7 @@ Status gemm_bf16(const GemmBf16& g) {
     }
     return {};
   }
+  if (takes_amx(g)) return amx_product(g);
   try {
     Cache& kernels = cache();
     const std::lock_guard lock(kernels.mutex);
