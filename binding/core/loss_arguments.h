@@ -21,7 +21,7 @@ struct CrossEntropyMeanArguments {
   View hidden_gradient;  ///< f32 [N, D]; null data: not wanted
   View weight_gradient;  ///< f32 [V, D]; null data: not wanted
   View bias_gradient;    ///< f32 [V]; null data: not wanted
-  int64_t chunk = 0;     ///< rows of logits held at once; 0: the backend chooses (at most 32 MiB)
+  int64_t chunk = 0;     ///< rows of logits held at once; 0: the backend chooses
   int64_t ignore_index = -100;
   Products products = Products::f32;  ///< of the logits and hidden_gradient
 };

@@ -17,7 +17,7 @@ namespace espalier::cpu {
 namespace {
 
 // Bytes of logits held at once when the caller does not say.
-constexpr int64_t kChunkBytes = int64_t{32} << 20;
+constexpr int64_t kChunkBytes = int64_t{64} << 20;
 
 // target[v] += Σ_rows p[row, v], in the order of the rows.
 void add_column_sums(const float* p, int64_t rows, int64_t columns, float* target) {

@@ -21,7 +21,8 @@ struct CrossEntropyMean {
 };
 
 /// Mean of cross_entropy over the targets that are not ignore_index (0 without any, with zero
-/// gradients). Arguments and errors as there; a chunk of 0 is at most 32 MiB of logits.
+/// gradients). Arguments and errors as there; a chunk of 0 is at most 64 MiB of logits, 256 on a
+/// GPU.
 CrossEntropyMean cross_entropy_mean(const Tensor& hidden, const Tensor& w, const Tensor& targets,
                                     const CrossEntropyOptions& options,
                                     const CrossEntropyGradients& wanted);

@@ -62,6 +62,19 @@ test('with a sliding window a position forgets what lies further back', async ()
   assert.not.equal([...b.subarray(11, 22)], [...a.subarray(11, 22)]);
 });
 
+test('a training loss is the mean of the losses of its tokens, however products are rounded', async () => {
+  for (const dtype of ['f32', 'bf16'] as const) {
+    const model = await loadModel('demo/model', { dtype });
+    const rows = [0, 1].map((seed) => Array.from({ length: 60 }, (_, i) => (i * 37 + seed) % 105));
+    const losses = await model.tokenLosses(rows);
+    const loss = model.loss(rows);
+    const mean = losses.reduce((sum, value) => sum + value, 0) / losses.length;
+    close((await loss.read()) as Float32Array, [mean], 1e-6);
+    loss.dispose();
+    model.dispose();
+  }
+});
+
 test('weights that no element size aligns load to the same model', async () => {
   const directory = tiny();
   const expected = await logitsOf(directory, [row]);

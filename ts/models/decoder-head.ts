@@ -55,7 +55,9 @@ export function headMeanLoss(
   return scope(() => {
     const hidden = rmsNorm(x, outer.finalNorm, config.rmsNormEps);
     const rows = hidden.size / config.hiddenSize;
-    return crossEntropyMean(hidden.reshape([rows, config.hiddenSize]), outer.head, targets);
+    return crossEntropyMean(hidden.reshape([rows, config.hiddenSize]), outer.head, targets, {
+      products: outer.products ?? 'f32',
+    });
   });
 }
 
