@@ -43,13 +43,15 @@ size_t bytes_of(const ConstView& view) {
 CpuBackend::CpuBackend() = default;
 
 // Large blocks lie on large pages where the system has some: kernels walk along them with strides
-// of whole small pages.
+// of whole small pages. Not the largest: while the system clears so many, timers wait 20 ms.
 void* CpuBackend::allocate(size_t bytes) {
   constexpr size_t kLargePage = size_t{2} << 20;
-  const size_t alignment = bytes < kLargePage ? 64 : kLargePage;
+  constexpr size_t kMost = size_t{64} << 20;
+  const bool large = bytes >= kLargePage && bytes <= kMost;
+  const size_t alignment = large ? kLargePage : 64;
   void* data = std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
 #ifdef MADV_HUGEPAGE
-  if (data != nullptr && bytes >= kLargePage) madvise(data, bytes, MADV_HUGEPAGE);
+  if (data != nullptr && large) madvise(data, bytes, MADV_HUGEPAGE);
 #endif
   return data;
 }
