@@ -324,13 +324,12 @@ Status amx_product(const GemmBf16& g) {
   const int64_t rows = block_panels(a.panels());
   const int64_t columns = block_panels(b.panels());
   const int64_t row_blocks = ceil_divide(a.panels(), rows);
-  const int64_t panel_bytes = a.chunks() * kChunkElements * int64_t{sizeof(uint16_t)};
-  const int64_t blocks = std::max(
-      {int64_t{1}, ceil_divide(2 * threads, row_blocks), kPackedBytes / (columns * panel_bytes)});
+  const int64_t panel = a.chunks() * kChunkElements;
+  const int64_t blocks = std::max(ceil_divide(2 * threads, row_blocks),
+                                  kPackedBytes / (columns * panel * int64_t{sizeof(uint16_t)}));
   const int64_t at_once = std::min(b.panels(), columns * blocks);
-  const auto panel_elements = static_cast<size_t>(a.chunks() * kChunkElements);
-  const Scratch<uint16_t> packed_a(static_cast<size_t>(a.panels()) * panel_elements);
-  const Scratch<uint16_t> packed_b(static_cast<size_t>(at_once) * panel_elements);
+  const Scratch<uint16_t> packed_a(static_cast<size_t>(a.panels() * panel));
+  const Scratch<uint16_t> packed_b(static_cast<size_t>(at_once * panel));
   const Scratch<float> sums(static_cast<size_t>(threads * kBlockPanels * kBlockPanels * kSums));
   if (packed_a.data() == nullptr || packed_b.data() == nullptr || sums.data() == nullptr) {
     return out_of_scratch();
