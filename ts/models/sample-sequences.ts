@@ -34,10 +34,10 @@ export interface SampleOptions {
   signal?: AbortSignal;
 }
 
-/** Rotated keys and values of all positions so far, [position, sequence, kvHead, headDim]. */
+/** Rotated keys and values of all positions so far, f32 [position, sequence · kvHead, headDim]. */
 interface LayerCache {
-  keys: Float32Array;
-  values: Float32Array;
+  keys: Tensor;
+  values: Tensor;
 }
 
 /** Bytes that kept keys and values may take; more sequences are written one batch after the other. */
@@ -74,22 +74,28 @@ async function sampleBatch(
 ): Promise<Int32Array[]> {
   const { config, layers } = model;
   const count = first.length;
+  const { device } = model.outer.embedding;
   const caches = layers.map(({ shape }) => {
-    const size = length * count * shape.numKeyValueHeads * config.headDim;
-    return { keys: new Float32Array(size), values: new Float32Array(size) };
+    const size = [length, count * shape.numKeyValueHeads, config.headDim];
+    return { keys: Tensor.zeros(size, 'f32', device), values: Tensor.zeros(size, 'f32', device) };
   });
+  const weights = new Float64Array(config.vocabSize);
   const sequences = first.map((id) => new Int32Array(length).fill(id));
-  for (let position = 0; position + 1 < length; position++) {
-    const ids = Int32Array.from(sequences, (sequence) => sequence[position] as number);
-    const logits = await nextLogits(model, ids, position, caches);
-    const rowsAtOnce = Math.ceil(LOGITS_AT_ONCE / config.vocabSize);
-    for (const [i, sequence] of sequences.entries()) {
-      if (i % rowsAtOnce === 0) await breathe(signal, 'sample');
-      const row = logits.subarray(i * config.vocabSize, (i + 1) * config.vocabSize);
-      sequence[position + 1] = draw(row, random);
+  try {
+    for (let position = 0; position + 1 < length; position++) {
+      const ids = Int32Array.from(sequences, (sequence) => sequence[position] as number);
+      const logits = await nextLogits(model, ids, position, caches);
+      const rowsAtOnce = Math.ceil(LOGITS_AT_ONCE / config.vocabSize);
+      for (const [i, sequence] of sequences.entries()) {
+        if (i % rowsAtOnce === 0) await breathe(signal, 'sample');
+        const row = logits.subarray(i * config.vocabSize, (i + 1) * config.vocabSize);
+        sequence[position + 1] = draw(row, weights, random);
+      }
     }
+    return sequences;
+  } finally {
+    for (const { keys, values } of caches) for (const cache of [keys, values]) cache.dispose();
   }
-  return sequences;
 }
 
 /** The logits behind one more token of every sequence, f32 [sequences, vocab]. */
@@ -99,33 +105,18 @@ async function nextLogits(
   position: number,
   caches: readonly LayerCache[],
 ): Promise<Float32Array> {
-  let x = scope(() =>
-    embedding(
-      Tensor.from(ids, [1, ids.length], { device: outer.embedding.device }),
-      outer.embedding,
-    ),
-  );
-  try {
+  const logits = scope(() => {
+    const { device } = outer.embedding;
+    let x = embedding(Tensor.from(ids, [1, ids.length], { device }), outer.embedding);
     for (const [i, layer] of layers.entries()) {
-      const next = await nextStream(
-        config,
-        layer,
-        x,
-        frequencies,
-        position,
-        caches[i] as LayerCache,
-      );
-      x.dispose();
-      x = next;
+      x = nextStream(config, layer, x, frequencies, position, caches[i] as LayerCache);
     }
-    const logits = headLogits(config, outer, x);
-    try {
-      return (await logits.read()) as Float32Array;
-    } finally {
-      logits.dispose();
-    }
+    return headLogits(config, outer, x);
+  });
+  try {
+    return (await logits.read()) as Float32Array;
   } finally {
-    x.dispose();
+    logits.dispose();
   }
 }
 
@@ -133,65 +124,60 @@ async function nextLogits(
  * A layer at one position of every sequence. All sequences have the same length, so they stand side by
  * side as heads of one: what has been seen is then contiguous, and attention reads it as it lies.
  */
-async function nextStream(
+function nextStream(
   config: ModelConfig,
   layer: LayerWeights,
   x: Tensor,
   frequencies: Tensor,
   position: number,
   { keys, values }: LayerCache,
-): Promise<Tensor> {
+): Tensor {
   const { headDim, rmsNormEps: eps } = config;
   const { numAttentionHeads: heads, numKeyValueHeads: groups } = layer.shape;
   const count = x.shape[1] as number;
-  const { query, key, value } = scope(() => {
+  return scope(() => {
     const { query, key, value } = attentionProjections(layer, rmsNorm(x, layer.inputNorm, eps));
     const placed = (y: Tensor, perSequence: number, norm: Tensor | undefined) => {
       const split = y.reshape([1, 1, count * perSequence, headDim]);
       const normed = norm === undefined ? split : rmsNorm(split, norm, eps);
       return rope(normed, frequencies, { offset: position });
     };
-    return {
-      query: placed(query, heads, layer.queryNorm),
-      key: placed(key, groups, layer.keyNorm),
-      value,
+    const seen = (cache: Tensor, newest: Tensor) => {
+      cache.slice(position, position + 1).copyFrom(newest.reshape([1, count * groups, headDim]));
+      return cache.slice(0, position + 1).reshape([1, position + 1, count * groups, headDim]);
     };
+    const context = attention(
+      placed(query, heads, layer.queryNorm),
+      seen(keys, placed(key, groups, layer.keyNorm)),
+      seen(values, value),
+      layerAttention(layer),
+    );
+    const attended = applyLinear(layer.output, context.reshape([1, count, heads * headDim]));
+    const norm = addRmsNorm(attended, x, layer.postAttentionNorm, eps);
+    const activation = swiglu(
+      applyLinear(layer.gate, norm.output),
+      applyLinear(layer.up, norm.output),
+    );
+    return add(norm.sum, applyLinear(layer.down, activation));
   });
-  try {
-    const stride = count * groups * headDim;
-    const [k, v] = await Promise.all([key.read(), value.read()]);
-    keys.set(k as Float32Array, position * stride);
-    values.set(v as Float32Array, position * stride);
-    return scope(() => {
-      const seen = (cache: Float32Array) =>
-        Tensor.from(
-          cache.subarray(0, (position + 1) * stride),
-          [1, position + 1, count * groups, headDim],
-          { device: x.device },
-        );
-      const context = attention(query, seen(keys), seen(values), layerAttention(layer));
-      const attended = applyLinear(layer.output, context.reshape([1, count, heads * headDim]));
-      const norm = addRmsNorm(attended, x, layer.postAttentionNorm, eps);
-      const activation = swiglu(
-        applyLinear(layer.gate, norm.output),
-        applyLinear(layer.up, norm.output),
-      );
-      return add(norm.sum, applyLinear(layer.down, activation));
-    });
-  } finally {
-    for (const tensor of [query, key, value]) tensor.dispose();
-  }
 }
 
-/** An index drawn with the probabilities softmax(logits). */
-function draw(logits: Float32Array, random: Random): number {
+/**
+ * An index drawn with the probabilities softmax(logits).
+ * @param weights where exp(logit − largest) is put meanwhile, one per logit
+ */
+function draw(logits: Float32Array, weights: Float64Array, random: Random): number {
   let most = Number.NEGATIVE_INFINITY;
   for (const logit of logits) most = Math.max(most, logit);
   let total = 0;
-  for (const logit of logits) total += Math.exp(logit - most);
+  for (let i = 0; i < logits.length; i++) {
+    const weight = Math.exp((logits[i] as number) - most);
+    weights[i] = weight;
+    total += weight;
+  }
   let left = random.float() * total;
   for (let i = 0; i < logits.length; i++) {
-    left -= Math.exp((logits[i] as number) - most);
+    left -= weights[i] as number;
     if (left < 0) return i;
   }
   return logits.length - 1;
