@@ -147,6 +147,8 @@ struct GatherArguments {
   View output;        ///< like x with that dimension M, or [M, M]
   bool columns = false;
   bool both = false;
+  /// With `both`: nobody needs x any more, its memory may go while it is read.
+  bool consume = false;
 };
 
 /// output[r, c] = x[r, c] * factors[columns ? c : r]; rows are those of the flattened matrix.

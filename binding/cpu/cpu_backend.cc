@@ -3,7 +3,6 @@
 #include <omp.h>
 #include <sched.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -11,6 +10,7 @@
 #include <cstring>
 
 #include "binding/cpu/blas_buffers.h"
+#include "binding/cpu/pages.h"
 
 namespace espalier::cpu {
 namespace {
@@ -56,19 +56,9 @@ void* CpuBackend::allocate(size_t bytes) {
   return data;
 }
 
-// While the system takes pages back, no thread of the process can map memory, not even the garbage
-// collector's; so much is given back in pieces.
 void CpuBackend::deallocate(void* data, size_t bytes) {
-  constexpr size_t kPiece = size_t{32} << 20;
-  if (bytes > kPiece) {
-    const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-    const auto start = reinterpret_cast<uintptr_t>(data);
-    const uintptr_t last = (start + bytes) / page * page;
-    for (uintptr_t first = (start + page - 1) / page * page; first < last; first += kPiece) {
-      madvise(reinterpret_cast<void*>(first), std::min<size_t>(kPiece, last - first),
-              MADV_DONTNEED);
-    }
-  }
+  constexpr size_t kLong = size_t{32} << 20;
+  if (bytes > kLong) discard_pages(data, bytes);
   std::free(data);
 }
 

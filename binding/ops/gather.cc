@@ -35,7 +35,7 @@ Tensor gather_columns(const Tensor& x, const Tensor& indices) {
   return gather("gatherColumns", x, indices, true);
 }
 
-Tensor principal_submatrix(const Tensor& x, const Tensor& indices) {
+Tensor principal_submatrix(const Tensor& x, const Tensor& indices, bool consume) {
   constexpr const char* kOp = "principalSubmatrix";
   expect_square(kOp, "x", x);
   expect_indices(kOp, indices);
@@ -45,7 +45,8 @@ Tensor principal_submatrix(const Tensor& x, const Tensor& indices) {
     return backend.gather({.x = x.const_view(),
                            .indices = indices.const_view(),
                            .output = output.view(),
-                           .both = true});
+                           .both = true,
+                           .consume = consume});
   });
   return output;
 }

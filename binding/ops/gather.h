@@ -13,7 +13,9 @@ Tensor gather_rows(const Tensor& x, const Tensor& indices);
 /// y[..., i] = x[..., indices[i]]; otherwise like gather_rows.
 Tensor gather_columns(const Tensor& x, const Tensor& indices);
 
-/// y[i, j] = x[indices[i], indices[j]] of a square x; otherwise like gather_rows.
-Tensor principal_submatrix(const Tensor& x, const Tensor& indices);
+/// y[i, j] = x[indices[i], indices[j]] of a square x; otherwise like gather_rows. With `consume`
+/// what x holds afterwards is undefined: under ascending indices both matrices together then need
+/// little more memory than x does.
+Tensor principal_submatrix(const Tensor& x, const Tensor& indices, bool consume = false);
 
 }  // namespace espalier::ops

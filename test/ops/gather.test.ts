@@ -25,6 +25,13 @@ test('a principal submatrix takes the same rows and columns', async () => {
   assert.throws(() => principalSubmatrix(x, [0]), /square/);
 });
 
+test('a principal submatrix may use its matrix up', async () => {
+  const square = Tensor.from([0, 1, 2, 3, 4, 5, 6, 7, 8], [3, 3]);
+  const part = principalSubmatrix(square, [0, 2], { consume: true });
+  assert.equal(square.disposed, true);
+  assert.equal(Array.from((await part.read()) as Float32Array), [0, 2, 6, 8]);
+});
+
 test('gathering refuses numbers outside its own dimension', () => {
   const shape = (error: { code?: string }) => error.code === 'SHAPE';
   assert.throws(() => gatherRows(x, [2]), shape);

@@ -137,7 +137,7 @@ export interface NativeAddon {
   cosine(x: T, y: T): T;
   gatherRows(x: T, indices: T): T;
   gatherColumns(x: T, indices: T): T;
-  principalSubmatrix(x: T, indices: T): T;
+  principalSubmatrix(x: T, indices: T, consume: boolean): T;
   scale(x: T, factors: T, columns: boolean): T;
   cast(x: T, dtype: DType): T;
   add(x: T, y: T): T;

@@ -39,7 +39,7 @@ export {
   mergeFeatures,
 } from './merge-features.js';
 export { multiply } from './multiply.js';
-export { principalSubmatrix } from './principal-submatrix.js';
+export { type PrincipalSubmatrixOptions, principalSubmatrix } from './principal-submatrix.js';
 export { type RidgeUpdateOptions, ridgeUpdate } from './ridge-update.js';
 export { relu } from './relu.js';
 export { addRmsNorm, rmsNorm } from './rms-norm.js';

@@ -169,7 +169,7 @@ async function choose(
     statistics,
   };
   if (typeof wanted !== 'number') {
-    const selection = narrow(whole, wanted, columnsPerUnit, consumer.weight);
+    const selection = narrow(whole, wanted, columnsPerUnit, consumer.weight, true);
     statistics.dispose();
     return selection;
   }

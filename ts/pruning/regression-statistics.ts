@@ -67,12 +67,16 @@ export class RegressionStatistics {
     for (const { inputs, targets } of this.heldOut) this.#accumulate(inputs, targets);
   }
 
-  /** The statistics of the inputs `columns` alone; independent of this one. */
-  select(columns: readonly number[]): RegressionStatistics {
+  /**
+   * The statistics of the inputs `columns` alone; independent of this one.
+   * @param consume whether this one's Gram matrix may go: both at once are what pruning a wide model
+   * would need most memory for
+   */
+  select(columns: readonly number[], consume: boolean): RegressionStatistics {
     const part = new RegressionStatistics();
     scope(() => {
       if (this.gram !== undefined) {
-        part.gram = keep(principalSubmatrix(this.gram, columns));
+        part.gram = keep(principalSubmatrix(this.gram, columns, { consume }));
       }
       part.cross = this.cross.map((cross) => keep(gatherColumns(cross, columns)));
       part.heldOut = this.heldOut.map(({ inputs, targets }) => ({

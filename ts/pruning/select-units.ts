@@ -50,13 +50,14 @@ export async function selectUnits(
     consumer: weight,
     statistics,
   };
+  const guarded = maxMaskVariance !== undefined;
   let increment = multiple(options.increment, granularity);
   while (current.kept.length > target) {
     const scores = await options.score(current);
     for (;;) {
       const count = Math.max(target, current.kept.length - increment);
-      const next = narrow(current, highest(scores, count), columnsPerUnit, weight);
-      if (maxMaskVariance !== undefined) {
+      const next = narrow(current, highest(scores, count), columnsPerUnit, weight, !guarded);
+      if (guarded) {
         const tuned = await tuneMask(next.consumer, next.statistics, mask);
         next.maskVariance = tuned?.variance ?? Number.POSITIVE_INFINITY;
         if (next.maskVariance > maxMaskVariance) {
@@ -89,19 +90,24 @@ export function highest(scores: Float64Array, count: number): number[] {
   return order.slice(0, count).sort((x, y) => x - y);
 }
 
-/** The selection of some of a selection's units, given by position. */
+/**
+ * The selection of some of a selection's units, given by position.
+ * @param whole the consumer's weight before any removal
+ * @param consume whether the old selection's Gram matrix may go
+ */
 export function narrow(
   { kept, consumer, statistics }: Selection,
   positions: readonly number[],
   columnsPerUnit: number,
   whole: Tensor,
+  consume: boolean,
 ): Selection {
   const columns = unitIndices(positions, columnsPerUnit);
   const all = columns.length === whole.shape[1];
   return {
     kept: positions.map((position) => kept[position] as number),
     consumer: all ? whole : keep(gatherColumns(consumer, columns)),
-    statistics: statistics.select(columns),
+    statistics: statistics.select(columns, consume),
   };
 }
 

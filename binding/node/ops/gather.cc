@@ -15,9 +15,10 @@ const Registration kGatherColumns("gatherColumns", [](const Arguments& a) -> Nap
   return a.wrap(ops::gather_columns(a.tensor(0, "x"), a.tensor(1, "indices")));
 });
 
-// principalSubmatrix(x, indices)
+// principalSubmatrix(x, indices, consume)
 const Registration kPrincipalSubmatrix("principalSubmatrix", [](const Arguments& a) -> Napi::Value {
-  return a.wrap(ops::principal_submatrix(a.tensor(0, "x"), a.tensor(1, "indices")));
+  return a.wrap(
+      ops::principal_submatrix(a.tensor(0, "x"), a.tensor(1, "indices"), a.boolean(2, "consume")));
 });
 
 }  // namespace
