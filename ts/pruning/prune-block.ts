@@ -53,6 +53,8 @@ export async function pruneBlock(
       weight: selection.consumer,
     });
     disposeReplaced(refitted, [bare, task.dense]);
+    disposeProducers(task, bare);
+    if (selection.consumer !== whole.weight && !method.compensateBias) whole.weight.dispose();
     if (late) await observeTargets(task, bare, selection.statistics);
     const consumer = await recoverConsumer(task, whole, selection, moments, report);
     const { producers } = block.weights(bare);
@@ -79,7 +81,7 @@ function observesLate({ block, method }: BlockTask, layer: LayerWeights): boolea
   );
 }
 
-/** Lets go of the dense producers once the teacher has passed and re-solved ones stand in for them. */
+/** Lets go of the dense producers once the teacher has passed and others stand in for them. */
 function disposeProducers({ block, dense }: BlockTask, layer: LayerWeights): void {
   const used = new Set(block.weights(layer).producers.map(({ weight }) => weight));
   for (const { weight } of block.weights(dense).producers) if (!used.has(weight)) weight.dispose();
