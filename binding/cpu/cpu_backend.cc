@@ -15,6 +15,16 @@
 namespace espalier::cpu {
 namespace {
 
+constexpr size_t kLargePage = size_t{2} << 20;
+
+// Blocks from this size on are mapped: malloc would keep much of them when they are freed. Not
+// where the address sanitizer shall guard them, which sees what malloc gives.
+#ifdef __SANITIZE_ADDRESS__
+constexpr size_t kMapped = SIZE_MAX;
+#else
+constexpr size_t kMapped = kLargePage;
+#endif
+
 // Copies larger than this are split over the threads.
 constexpr size_t kParallelCopy = size_t{1} << 20;
 
@@ -45,11 +55,10 @@ CpuBackend::CpuBackend() = default;
 // Large blocks lie on large pages where the system has some: kernels walk along them with strides
 // of whole small pages. Not the largest: while the system clears so many, timers wait 20 ms.
 void* CpuBackend::allocate(size_t bytes) {
-  constexpr size_t kLargePage = size_t{2} << 20;
-  constexpr size_t kMost = size_t{64} << 20;
-  const bool large = bytes >= kLargePage && bytes <= kMost;
-  const size_t alignment = large ? kLargePage : 64;
-  void* data = std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+  if (bytes < kMapped) return std::aligned_alloc(64, (bytes + 63) / 64 * 64);
+  constexpr size_t kMostOnLargePages = size_t{64} << 20;
+  const bool large = bytes <= kMostOnLargePages;
+  void* data = map_pages(bytes, large ? kLargePage : 64);
 #ifdef MADV_HUGEPAGE
   if (data != nullptr && large) madvise(data, bytes, MADV_HUGEPAGE);
 #endif
@@ -57,9 +66,11 @@ void* CpuBackend::allocate(size_t bytes) {
 }
 
 void CpuBackend::deallocate(void* data, size_t bytes) {
-  constexpr size_t kLong = size_t{32} << 20;
-  if (bytes > kLong) discard_pages(data, bytes);
-  std::free(data);
+  if (bytes < kMapped) {
+    std::free(data);
+  } else {
+    unmap_pages(data, bytes);
+  }
 }
 
 void CpuBackend::set_threads(int threads) {
