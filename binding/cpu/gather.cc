@@ -53,6 +53,7 @@ void gather_columns(const GatherArguments& a) {
 template <class Bits>
 void gather_consuming(const GatherArguments& a) {
   const int64_t count = a.indices.shape.elements();
+  if (count == 0) return;
   const auto* indices = a.indices.as<int32_t>();
   if (!std::is_sorted(indices, indices + count)) {
     gather_columns<Bits>(a);

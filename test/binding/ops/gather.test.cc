@@ -108,6 +108,7 @@ TEST_CASE("principalSubmatrix that uses its matrix up takes the same numbers, in
     check_consumed(*device, kLarge, thirds);
     check_consumed(*device, 3, {0, 2});
     check_consumed(*device, 3, {});
+    check_consumed(*device, 0, {});
   }
 }
 
