@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "binding/core/pages.h"
 #include "binding/core/status.h"
 
 namespace espalier {
@@ -39,10 +40,7 @@ std::shared_ptr<MappedFile> MappedFile::open(const std::string& path) {
 MappedFile::~MappedFile() { munmap(const_cast<std::byte*>(data_), bytes_); }
 
 void MappedFile::drop_pages(size_t offset, size_t bytes) const {
-  const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-  const size_t first = (offset + page - 1) / page * page;
-  const size_t last = (offset + bytes) / page * page;
-  if (last > first) madvise(const_cast<std::byte*>(data_) + first, last - first, MADV_DONTNEED);
+  discard_pages(const_cast<std::byte*>(data_) + offset, bytes);
 }
 
 }  // namespace espalier

@@ -9,8 +9,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "binding/core/pages.h"
 #include "binding/cpu/blas_buffers.h"
-#include "binding/cpu/pages.h"
 
 namespace espalier::cpu {
 namespace {

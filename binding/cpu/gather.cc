@@ -4,9 +4,9 @@
 #include <cstddef>
 #include <cstring>
 
+#include "binding/core/pages.h"
 #include "binding/cpu/cpu_backend.h"
 #include "binding/cpu/indices.h"
-#include "binding/cpu/pages.h"
 
 namespace espalier::cpu {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <cstddef>
 
-namespace espalier::cpu {
+namespace espalier {
 
 /// Maps at least `bytes` bytes of zeros at a multiple of `alignment`, a power of two; null when the
 /// system has no more. Unlike malloc's, such a block goes back to the system when it is unmapped.
@@ -17,4 +17,4 @@ void unmap_pages(void* data, size_t bytes);
 /// block stays allocated; memory that is no file reads as zeros from then on.
 void discard_pages(void* data, size_t bytes);
 
-}  // namespace espalier::cpu
+}  // namespace espalier

@@ -1,4 +1,4 @@
-#include "binding/cpu/pages.h"
+#include "binding/core/pages.h"
 
 #include <sys/mman.h>
 #include <unistd.h>
@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cstdint>
 
-namespace espalier::cpu {
+namespace espalier {
 namespace {
 
 constexpr size_t kPiece = size_t{32} << 20;
@@ -46,4 +46,4 @@ void discard_pages(void* data, size_t bytes) {
   }
 }
 
-}  // namespace espalier::cpu
+}  // namespace espalier
