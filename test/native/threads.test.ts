@@ -47,3 +47,27 @@ test('idle compute threads sleep', () => {
   const microseconds = Number(stdout);
   assert.ok(stdout !== '' && microseconds < 100_000, `used ${stdout} µs while idle ${stderr}`);
 });
+
+test('the runtime learns how its threads wait, and children of the process do not', () => {
+  const program = `
+    import { setThreads } from './ts/native/threads.ts';
+    setThreads(2);
+    console.log(JSON.stringify(process.env.OMP_WAIT_POLICY ?? null));`;
+  const load = (variables: Record<string, string>) => {
+    const { OMP_WAIT_POLICY: _, ...inherited } = process.env;
+    const { stdout, stderr } = spawnSync(
+      process.execPath,
+      ['--import', 'tsx', '--input-type=module', '-e', program],
+      {
+        cwd: fileURLToPath(new URL('../..', import.meta.url)),
+        encoding: 'utf8',
+        env: { ...inherited, OMP_DISPLAY_ENV: 'verbose', ...variables },
+      },
+    );
+    // What libgomp says when it is loaded.
+    const policy = /OMP_WAIT_POLICY = '(.*)'/.exec(stderr)?.[1];
+    return { seen: JSON.parse(stdout) as unknown, policy };
+  };
+  assert.equal(load({}), { seen: null, policy: 'PASSIVE' });
+  assert.equal(load({ OMP_WAIT_POLICY: 'active' }), { seen: 'active', policy: 'ACTIVE' });
+});

@@ -38,8 +38,7 @@ export function addonPath(): string {
  */
 export function loadAddon(): unknown {
   const path = addonPath();
-  // Idle compute threads sleep instead of spinning; read by the OpenMP runtime when it is loaded.
-  process.env.OMP_WAIT_POLICY ??= 'passive';
+  const restore = setWaitPolicy();
   try {
     return require(path);
   } catch (cause) {
@@ -54,7 +53,22 @@ export function loadAddon(): unknown {
         cause,
       },
     );
+  } finally {
+    restore();
   }
+}
+
+/**
+ * Tells the OpenMP runtime, which reads it once when it is loaded, that idle compute threads sleep.
+ * @returns a function that gives the process its environment back, which its children inherit
+ */
+function setWaitPolicy(): () => void {
+  const { env } = process;
+  if (env.OMP_WAIT_POLICY !== undefined) return () => {};
+  env.OMP_WAIT_POLICY = 'passive';
+  return () => {
+    delete env.OMP_WAIT_POLICY;
+  };
 }
 
 const PACKAGES: Readonly<Record<string, string>> = {
