@@ -52,9 +52,9 @@ test('the runtime learns how its threads wait, and children of the process do no
   const program = `
     import { setThreads } from './ts/native/threads.ts';
     setThreads(2);
-    console.log(JSON.stringify(process.env.OMP_WAIT_POLICY ?? null));`;
+    console.log(JSON.stringify([process.env.OMP_WAIT_POLICY, process.env.GOMP_SPINCOUNT]));`;
   const load = (variables: Record<string, string>) => {
-    const { OMP_WAIT_POLICY: _, ...inherited } = process.env;
+    const { OMP_WAIT_POLICY: _, GOMP_SPINCOUNT: __, ...inherited } = process.env;
     const { stdout, stderr } = spawnSync(
       process.execPath,
       ['--import', 'tsx', '--input-type=module', '-e', program],
@@ -65,9 +65,16 @@ test('the runtime learns how its threads wait, and children of the process do no
       },
     );
     // What libgomp says when it is loaded.
-    const policy = /OMP_WAIT_POLICY = '(.*)'/.exec(stderr)?.[1];
-    return { seen: JSON.parse(stdout) as unknown, policy };
+    const told = (name: string) => new RegExp(`${name} = '(.*)'`).exec(stderr)?.[1];
+    return {
+      seen: JSON.parse(stdout) as unknown,
+      policy: told('OMP_WAIT_POLICY'),
+      spins: told('GOMP_SPINCOUNT'),
+    };
   };
-  assert.equal(load({}), { seen: null, policy: 'PASSIVE' });
-  assert.equal(load({ OMP_WAIT_POLICY: 'active' }), { seen: 'active', policy: 'ACTIVE' });
+  assert.equal(load({}), { seen: [null, null], policy: 'PASSIVE', spins: '1000' });
+  assert.equal(load({ GOMP_SPINCOUNT: '7' }), { seen: [null, '7'], policy: 'PASSIVE', spins: '7' });
+  const active = load({ OMP_WAIT_POLICY: 'active' });
+  assert.equal(active.seen, ['active', null]);
+  assert.is(active.policy, 'ACTIVE');
 });

@@ -59,15 +59,19 @@ export function loadAddon(): unknown {
 }
 
 /**
- * Tells the OpenMP runtime, which reads it once when it is loaded, that idle compute threads sleep.
+ * Tells the OpenMP runtime, which reads it once when it is loaded, that idle compute threads sleep, but
+ * not within some 50 µs: waking one up for the next loop can take as long as the loop.
  * @returns a function that gives the process its environment back, which its children inherit
  */
 function setWaitPolicy(): () => void {
   const { env } = process;
   if (env.OMP_WAIT_POLICY !== undefined) return () => {};
+  const spins = env.GOMP_SPINCOUNT;
   env.OMP_WAIT_POLICY = 'passive';
+  env.GOMP_SPINCOUNT ??= '1000';
   return () => {
     delete env.OMP_WAIT_POLICY;
+    if (spins === undefined) delete env.GOMP_SPINCOUNT;
   };
 }
 
