@@ -1,17 +1,22 @@
 import { Random } from '../../ts/common/random.js';
 import { loadModel } from '../../ts/models/load-model.js';
 import { ropeFrequencies } from '../../ts/models/rope-frequencies.js';
-import { sampleSequences } from '../../ts/models/sample-sequences.js';
+import { type SampleOptions, sampleSequences } from '../../ts/models/sample-sequences.js';
 import { Tensor } from '../../ts/tensor/tensor.js';
 import { assert, fails, test } from '../harness.js';
 import { demoModel, smallModel } from '../systems/comp/small-model.js';
 
-async function write(directory: string, first: number[], length: number, signal?: AbortSignal) {
+async function write(
+  directory: string,
+  first: number[],
+  length: number,
+  watch: Pick<SampleOptions, 'signal' | 'onTokens'> = {},
+) {
   const model = await loadModel(directory);
   const { config, outer, layers } = model;
   const frequencies = Tensor.from(ropeFrequencies(config.rope, config.headDim));
   const random = new Random(3);
-  const options = { first, length, random, ...(signal === undefined ? {} : { signal }) };
+  const options = { first, length, random, ...watch };
   try {
     const sequences = await sampleSequences({ config, outer, layers, frequencies }, options);
     return { model, sequences: sequences.map((sequence) => [...sequence]) };
@@ -67,8 +72,24 @@ test('a trained model finds what it wrote likely, and never writes the same twic
   assert.is(new Set(sequences.map(String)).size, sequences.length);
 });
 
+test('progress counts the tokens that are drawn, over all batches', async () => {
+  // More sequences than fit into one batch.
+  const first = Array.from({ length: 300 }, (_, i) => i % 90);
+  const seen: number[] = [];
+  const onTokens = (drawn: number, total: number) => {
+    assert.is(total, 300 * 127);
+    seen.push(drawn);
+  };
+  const { model } = await write(demoModel, first, 128, { onTokens });
+  model.dispose();
+  assert.ok(seen.length > 128, `${seen.length} events: one batch`);
+  assert.is(seen[0], 0);
+  assert.is(seen.at(-1), 300 * 127);
+  assert.ok(seen.every((drawn, i) => i === 0 || drawn > (seen[i - 1] as number)));
+});
+
 test('writing can be aborted', async () => {
   const controller = new AbortController();
   controller.abort();
-  await fails(() => write(demoModel, [3], 64, controller.signal), 'ABORTED');
+  await fails(() => write(demoModel, [3], 64, { signal: controller.signal }), 'ABORTED');
 });

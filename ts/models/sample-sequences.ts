@@ -32,6 +32,8 @@ export interface SampleOptions {
   length: number;
   random: Random;
   signal?: AbortSignal;
+  /** Called at first and after each position of a batch: tokens drawn so far, and all that will be. */
+  onTokens?: (drawn: number, total: number) => void;
 }
 
 /** Rotated keys and values of all positions so far, f32 [position, sequence · kvHead, headDim]. */
@@ -60,8 +62,15 @@ export async function sampleSequences(
   const each = 8 * options.length * groups * config.headDim;
   const most = Math.max(1, Math.floor(MAX_CACHE_BYTES / each));
   const sequences: Int32Array[] = [];
+  const total = first.length * (options.length - 1);
+  options.onTokens?.(0, total);
   for (let start = 0; start < first.length; start += most) {
-    const batch = { first: first.slice(start, start + most), ...options };
+    const before = start * (options.length - 1);
+    const batch = {
+      first: first.slice(start, start + most),
+      ...options,
+      onTokens: (drawn: number) => options.onTokens?.(before + drawn, total),
+    };
     sequences.push(...(await sampleBatch(model, batch)));
   }
   return sequences;
@@ -70,7 +79,13 @@ export async function sampleSequences(
 /** Writes some sequences in step. */
 async function sampleBatch(
   model: SampledModel,
-  { first, length, random, signal }: SampleOptions,
+  {
+    first,
+    length,
+    random,
+    signal,
+    onTokens,
+  }: SampleOptions & { onTokens: (drawn: number) => void },
 ): Promise<Int32Array[]> {
   const { config, layers } = model;
   const count = first.length;
@@ -91,6 +106,7 @@ async function sampleBatch(
         const row = logits.subarray(i * config.vocabSize, (i + 1) * config.vocabSize);
         sequence[position + 1] = draw(row, weights, random);
       }
+      onTokens(count * (position + 1));
     }
     return sequences;
   } finally {

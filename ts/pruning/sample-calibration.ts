@@ -2,7 +2,7 @@ import { Random } from '../common/random.js';
 import type { Checkpoint } from '../models/checkpoint.js';
 import { disposeLayer, loadLayer } from '../models/layer-weights.js';
 import { disposeOuter, loadOuter } from '../models/outer-weights.js';
-import { sampleSequences } from '../models/sample-sequences.js';
+import { sampleSequences, type SampleOptions } from '../models/sample-sequences.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { Calibration } from './calibration.js';
 
@@ -10,12 +10,11 @@ import type { Calibration } from './calibration.js';
 const SAMPLING_STREAM = 2 ** 40;
 
 /** What {@link addSampledWindows} works with. */
-export interface SampleCalibrationOptions {
+export interface SampleCalibrationOptions extends Pick<SampleOptions, 'signal' | 'onTokens'> {
   checkpoint: Checkpoint;
   /** Inverse frequencies of the rotation, f32 [headDim / 2]. */
   frequencies: Tensor;
   seed: number;
-  signal?: AbortSignal;
 }
 
 /**
@@ -28,7 +27,7 @@ export interface SampleCalibrationOptions {
 export async function addSampledWindows(
   calibration: Calibration,
   count: number,
-  { checkpoint, frequencies, seed, signal }: SampleCalibrationOptions,
+  { checkpoint, frequencies, seed, ...watch }: SampleCalibrationOptions,
 ): Promise<Calibration> {
   const { window, training, heldOut } = calibration;
   const text = [...training, ...heldOut];
@@ -43,7 +42,7 @@ export async function addSampledWindows(
         first,
         length: window,
         random: new Random((seed % SAMPLING_STREAM) + SAMPLING_STREAM),
-        ...(signal === undefined ? {} : { signal }),
+        ...watch,
       },
     );
     const judging = Math.round((count * heldOut.length) / text.length);

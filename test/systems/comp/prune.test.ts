@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { ProgressEvent } from '../../../ts/common/events.js';
 import { Tokenizer } from '../../../ts/data/tokenizer.js';
 import { loadModel } from '../../../ts/models/load-model.js';
 import { Checkpoint } from '../../../ts/models/checkpoint.js';
@@ -208,13 +209,25 @@ test('layers and groups that are given go without a search', async () => {
   }
 });
 
-test('progress tells the phases in order', async () => {
-  const phases: string[] = [];
-  await prune(
-    demoModel,
-    options({ onProgress: ({ phase }) => void (phases.at(-1) === phase || phases.push(phase)) }),
-  );
-  assert.equal(phases, ['tokenize', 'calibrate', 'search', 'prune', 'write']);
+test('progress tells the phases in order, each from its beginning to its end', async () => {
+  for (const [selfSampled, own] of [
+    [0, []],
+    [0.5, ['sample']],
+  ] as const) {
+    const phases: { name: string; completed: number[]; total: number }[] = [];
+    const onProgress = ({ phase: name, completed, total }: ProgressEvent) => {
+      if (phases.at(-1)?.name !== name) phases.push({ name, completed: [], total });
+      phases.at(-1)?.completed.push(completed);
+    };
+    await prune(demoModel, options({ selfSampled, onProgress }));
+    const names = phases.map(({ name }) => name);
+    assert.equal(names, ['tokenize', ...own, 'calibrate', 'search', 'prune', 'write']);
+    for (const { name, completed, total } of phases) {
+      const ascending = [...completed].sort((a, b) => a - b);
+      assert.equal(completed, ascending, name);
+      assert.is(completed.at(-1), total, name);
+    }
+  }
 });
 
 test('half of the windows are written by the model, which keeps it able beyond the text', async () => {

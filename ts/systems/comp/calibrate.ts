@@ -18,7 +18,7 @@ export interface CalibrateSetup {
   frequencies: Tensor;
   options: ResolvedPruneOptions;
   signal?: AbortSignal;
-  onPhase?: (phase: 'tokenize' | 'sample') => void;
+  onProgress: (phase: 'tokenize' | 'sample', completed: number, total: number) => void;
 }
 
 /**
@@ -31,7 +31,7 @@ export async function calibrate({
   frequencies,
   options,
   signal,
-  onPhase,
+  onProgress,
 }: CalibrateSetup): Promise<{ calibration: Calibration; warnings: string[] }> {
   const { samples, window, heldOut, seed, calibration: files } = options;
   const { config } = checkpoint;
@@ -45,7 +45,7 @@ export async function calibrate({
   const sampled = Math.min(samples - 1, Math.floor(samples * share));
   const wanted = samples - sampled;
   const stop = signal === undefined ? {} : { signal };
-  onPhase?.('tokenize');
+  onProgress('tokenize', 0, 1);
   const tokenizer = await Tokenizer.open(directory, signal);
   let drawn: Calibration;
   try {
@@ -54,6 +54,7 @@ export async function calibrate({
   } finally {
     await tokenizer.dispose();
   }
+  onProgress('tokenize', 1, 1);
   const warnings: string[] = [];
   if (drawn.available < wanted) {
     warnings.push(
@@ -65,12 +66,12 @@ export async function calibrate({
     warnings.push('too few calibration windows to hold any out; nothing is cross-checked');
   }
   if (sampled === 0) return { calibration: drawn, warnings };
-  onPhase?.('sample');
   const calibration = await addSampledWindows(drawn, sampled, {
     checkpoint,
     frequencies,
     seed,
     ...stop,
+    onTokens: (drawn, total) => onProgress('sample', drawn, total),
   });
   return { calibration, warnings };
 }

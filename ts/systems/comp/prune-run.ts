@@ -97,7 +97,8 @@ export class PruneRun {
       frequencies,
       options,
       ...(signal === undefined ? {} : { signal }),
-      onPhase: (phase) => this.#progress(phase, 0, 1, phase === 'sample' ? 'windows' : 'texts'),
+      onProgress: (phase, completed, total) =>
+        this.#progress(phase, completed, total, phase === 'sample' ? 'tokens' : 'texts'),
     });
     this.#warnings.push(...warnings);
     return calibration;
