@@ -76,6 +76,24 @@ export function geometricMean(values: readonly number[]): number {
   return Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length);
 }
 
+/**
+ * Geometric mean of a variant's perplexity over models, texts and seeds, at one ratio or at all;
+ * `undefined` while a cell of them is missing.
+ */
+export function meanPerplexity(
+  cells: readonly Cell[],
+  cache: QualityCache,
+  variant: string,
+  ratio?: number,
+): number | undefined {
+  const own = cells.filter(
+    (cell) => cell.variant === variant && cell.ratio === (ratio ?? cell.ratio),
+  );
+  const found = own.map((cell) => cache.get(cell)?.perplexity);
+  const values = found.filter((value) => value !== undefined);
+  return values.length === 0 || values.length < own.length ? undefined : geometricMean(values);
+}
+
 /** `median perplexity (lowest to highest)` of a variant over its seeds, or `-`. */
 export function perplexityText(
   cache: QualityCache,

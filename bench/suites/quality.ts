@@ -23,7 +23,14 @@ import {
   splitSource,
   VARIANTS,
 } from '../quality/cells.js';
-import { compare, curve, geometricMean, perplexityText, riseQuotient } from '../quality/summary.js';
+import {
+  compare,
+  curve,
+  geometricMean,
+  meanPerplexity,
+  perplexityText,
+  riseQuotient,
+} from '../quality/summary.js';
 import { type Subject, subjects } from '../quality/texts.js';
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -96,6 +103,24 @@ async function measureCells(
     }
   }
   return 0;
+}
+
+/** What the scores and recoveries of the grid come to over all cells. */
+function addGridTable(report: Report, cells: readonly Cell[], cache: QualityCache): void {
+  const rows = METRICS.flatMap((metric) =>
+    RECOVERIES.map((recover) => [
+      `${metric} + ${recover}`,
+      ...[...RATIOS, undefined].map(
+        (ratio) =>
+          meanPerplexity(cells, cache, `${metric} + ${recover}`, ratio)?.toPrecision(4) ?? '',
+      ),
+    ]),
+  );
+  report.table(
+    'Metric and recovery: geometric mean of perplexity over models, texts and seeds',
+    ['metric and recovery', ...RATIOS.map((r) => `${100 * r} %`), 'all'],
+    rows.filter((row) => row.slice(1).some((text) => text !== '')),
+  );
 }
 
 function addTables(
@@ -278,6 +303,7 @@ export const suite: Suite = {
       );
       const left = await measureCells(context, cells, cache, found, directory, windows);
       addTargets(report, cells, cache, dense);
+      addGridTable(report, cells, cache);
       addTables(report, cache, found, dense);
       if (!quick || options.output !== undefined) writePlots(results, cache, found, dense);
       for (const { description } of found) report.note(`${description}.`);
