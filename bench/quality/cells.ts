@@ -5,7 +5,7 @@ import type { CellCache } from './cell-cache.js';
 export interface Cell {
   model: string;
   /** Which text it is calibrated on: the kind it is evaluated on, or another one. */
-  calibration: 'same kind' | 'other kind';
+  calibration: (typeof KINDS)[number];
   ratio: number;
   seed: number;
   /** What to call the variant: a method, or `metric + recovery` of comp. */
@@ -53,9 +53,12 @@ export const BASELINES: Readonly<Record<string, VariantOptions>> = {
   ...WITH_GRADIENT,
 };
 
+/** COMP without windows that the model writes itself. */
+export const TEXT_ONLY = 'comp (text only)';
+
 /** What tells apart how much the windows give that the model writes itself. */
 export const WRITTEN: Readonly<Record<string, VariantOptions>> = {
-  'comp (text only)': { method: 'comp', selfSampled: 0 },
+  [TEXT_ONLY]: { method: 'comp', selfSampled: 0 },
   'wanda-sp (half its own text)': { method: 'wanda-sp', selfSampled: 0.5 },
   'flap (uniform, half its own text)': { method: 'flap', selfSampled: 0.5 },
   'flap (as published, half its own text)': {
@@ -101,7 +104,8 @@ export function splitSource(cell: Cell): Cell | undefined {
 export const RATIOS = [0.1, 0.2, 0.3, 0.5] as const;
 
 const SEEDS = [0, 1, 2];
-const KINDS = ['same kind', 'other kind'] as const;
+/** Calibration on text of the kind that is evaluated, and on another. */
+export const KINDS = ['same kind', 'other kind'] as const;
 
 /**
  * All cells, what matters most first, so that a run cut short has measured the targets: every method

@@ -26,17 +26,24 @@ export interface Comparison {
 /** Quotients under this, which rises near zero would give, count as this in geometric means. */
 const LEAST = 0.01;
 
-/** Compares in every cell where COMP and all baselines without gradients have been measured. */
+/** Who is compared: by default COMP as it comes with all baselines without gradients. */
+export interface Sides {
+  ours?: string;
+  baselines?: readonly string[];
+}
+
+/** Compares in every cell where both sides have been measured. */
 export function compare(
   cells: readonly Cell[],
   cache: QualityCache,
   dense: ReadonlyMap<string, number>,
+  { ours: own = OURS, baselines = Object.keys(GRADIENT_FREE) }: Sides = {},
 ): Comparison[] {
   const found: Comparison[] = [];
-  for (const cell of cells.filter(({ variant }) => variant === OURS)) {
+  for (const cell of cells.filter(({ variant }) => variant === own)) {
     const ours = cache.get(cell);
     const logDense = Math.log(dense.get(cell.model) ?? Number.NaN);
-    const others = Object.keys(GRADIENT_FREE).map((variant) => ({
+    const others = baselines.map((variant) => ({
       variant,
       outcome: cache.get({ ...cell, variant }),
     }));

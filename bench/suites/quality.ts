@@ -6,7 +6,7 @@ import { linePlot } from '../../ts/common/plot/line-plot.js';
 import { prune } from '../../ts/systems/comp/prune.js';
 import { evaluate } from '../../ts/training/evaluate.js';
 import { withDirectory } from '../data.js';
-import type { Report, Suite, SuiteContext } from '../harness.js';
+import type { Suite, SuiteContext } from '../harness.js';
 import { inputOptions } from '../inputs.js';
 import { CellCache } from '../quality/cell-cache.js';
 import {
@@ -18,24 +18,15 @@ import {
   OURS,
   RATIOS,
   type QualityCache,
-  RECOVERIES,
-  METRICS,
   splitSource,
   VARIANTS,
 } from '../quality/cells.js';
-import {
-  compare,
-  curve,
-  geometricMean,
-  meanPerplexity,
-  perplexityText,
-  riseQuotient,
-} from '../quality/summary.js';
+import { curve } from '../quality/summary.js';
+import { addGridTable, addTables, addTargets, addWrittenTable } from '../quality/tables.js';
 import { type Subject, subjects } from '../quality/texts.js';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const WINDOW = 128;
-const KINDS = ['same kind', 'other kind'] as const;
 
 async function measureCell(
   cell: Cell,
@@ -103,125 +94,6 @@ async function measureCells(
     }
   }
   return 0;
-}
-
-/** What the scores and recoveries of the grid come to over all cells. */
-function addGridTable(report: Report, cells: readonly Cell[], cache: QualityCache): void {
-  const rows = METRICS.flatMap((metric) =>
-    RECOVERIES.map((recover) => [
-      `${metric} + ${recover}`,
-      ...[...RATIOS, undefined].map(
-        (ratio) =>
-          meanPerplexity(cells, cache, `${metric} + ${recover}`, ratio)?.toPrecision(4) ?? '',
-      ),
-    ]),
-  );
-  report.table(
-    'Metric and recovery: geometric mean of perplexity over models, texts and seeds',
-    ['metric and recovery', ...RATIOS.map((r) => `${100 * r} %`), 'all'],
-    rows.filter((row) => row.slice(1).some((text) => text !== '')),
-  );
-}
-
-function addTables(
-  report: Report,
-  cache: QualityCache,
-  found: readonly Subject[],
-  dense: ReadonlyMap<string, number>,
-): void {
-  const show = (cell: Omit<Cell, 'seed'>): string => {
-    const outcome = perplexityText(cache, cell);
-    if (outcome === undefined) return '';
-    return outcome.median > 1e6 ? 'cannot' : outcome.text;
-  };
-  const methods = Object.keys(VARIANTS).filter(
-    (name) => !name.includes(' + ') || name.includes(':'),
-  );
-  for (const { name: model } of found) {
-    for (const calibration of KINDS) {
-      const rows = methods.map((variant) => {
-        const at20 = perplexityText(cache, { model, calibration, ratio: 0.2, variant });
-        return [
-          variant,
-          ...RATIOS.map((ratio) => show({ model, calibration, ratio, variant })),
-          at20 === undefined ? '' : `${(100 * at20.ratio).toFixed(1)} %`,
-        ];
-      });
-      report.table(
-        `${model}, calibrated on text of the ${calibration}; dense ${dense.get(model)?.toPrecision(4)}`,
-        ['perplexity', ...RATIOS.map((r) => `${100 * r} %`), 'truly removed at 20 %'],
-        rows.filter((row) => row.slice(1).some((text) => text !== '')),
-      );
-    }
-  }
-  for (const ratio of [0.2, 0.5]) {
-    for (const { name: model } of found) {
-      for (const calibration of KINDS) {
-        const rows = METRICS.map((metric) => [
-          metric,
-          ...RECOVERIES.map((recover) =>
-            show({ model, calibration, ratio, variant: `${metric} + ${recover}` }),
-          ),
-        ]);
-        if (rows.every((row) => row.slice(1).every((text) => text === ''))) continue;
-        const title = `Metric and recovery at ${100 * ratio} %: ${model}, ${calibration}`;
-        report.table(title, ['perplexity', ...RECOVERIES], rows);
-      }
-    }
-  }
-}
-
-function addTargets(
-  report: Report,
-  cells: readonly Cell[],
-  cache: QualityCache,
-  dense: ReadonlyMap<string, number>,
-): void {
-  const comparisons = compare(cells, cache, dense);
-  if (comparisons.length === 0) return;
-  report.data('comparisons', comparisons);
-  const at20 = comparisons.filter(({ ratio }) => ratio === 0.2);
-  const mean = geometricMean(at20.map(({ quotient }) => quotient));
-  const what = 'rise of log-perplexity over that of the best baseline';
-  report.target(`20 %, ${what}, geometric mean`, mean, 'at most', 0.4);
-  for (const model of new Set(at20.map((c) => c.model))) {
-    const own = at20.filter((c) => c.model === model).map(({ quotient }) => quotient);
-    const limit = model === 'demo-3m' ? 0.7 : 0.5;
-    report.target(`20 %, ${what}, ${model}`, geometricMean(own), 'at most', limit);
-  }
-  const beside = at20.filter(({ gradientRise }) => gradientRise !== undefined);
-  if (beside.length > 0) {
-    const quotients = beside.map((c) => riseQuotient(c.rise, c.gradientRise ?? 0));
-    const taylor = `20 %, rise of log-perplexity over that of taylor, which takes a gradient`;
-    report.target(`${taylor}, geometric mean`, geometricMean(quotients), 'at most', 1);
-  }
-  const worst = Math.max(...comparisons.map(({ quotient }) => quotient));
-  report.target(`worst of ${comparisons.length} cells at all ratios`, worst, 'at most', 1);
-  report.table(
-    'COMP against the best baseline, cell by cell',
-    [
-      'model',
-      'calibration',
-      'ratio',
-      'seed',
-      'best without gradient',
-      'its rise',
-      'our rise',
-      'quotient',
-      "taylor's rise",
-    ],
-    comparisons.map((c) => [
-      c.model,
-      c.calibration,
-      `${100 * c.ratio} %`,
-      String(c.seed),
-      c.best,
-      c.baselineRise.toFixed(3),
-      c.rise.toFixed(3),
-      c.quotient.toFixed(2),
-      c.gradientRise?.toFixed(3) ?? '',
-    ]),
-  );
 }
 
 function writePlots(
@@ -303,6 +175,7 @@ export const suite: Suite = {
       );
       const left = await measureCells(context, cells, cache, found, directory, windows);
       addTargets(report, cells, cache, dense);
+      addWrittenTable(report, cells, cache, dense);
       addGridTable(report, cells, cache);
       addTables(report, cache, found, dense);
       if (!quick || options.output !== undefined) writePlots(results, cache, found, dense);
