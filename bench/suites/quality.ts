@@ -187,7 +187,8 @@ export const suite: Suite = {
           'metric and recovery every recovery picks one, with reconstruction. Numbers: median ' +
           'over the seeds measured (lowest to highest). COMP lets the model write half of its ' +
           'calibration windows; "text only" and "half its own text" show what that is worth, to COMP ' +
-          'and to the best baselines.',
+          'and to the best baselines. Cells are kept in quality-cells.jsonl from run to run ' +
+          'and come from several machines; the one above made the tables.',
       );
       if (left > 0) report.note(coverage(cells, cache));
     });
