@@ -111,7 +111,7 @@ struct CrossEntropyArguments {
   ConstView bias;     ///< weight dtype [V], or not given
   ConstView targets;  ///< i32 or i64 [N]
   View output;        ///< f32 [N]
-  int64_t chunk = 0;  ///< rows of logits held at once; 0: the backend chooses (at most 16 MiB)
+  int64_t chunk = 0;  ///< rows of logits held at once; 0: the backend chooses (at most 64 MiB)
   int64_t ignore_index = -100;
   Products products = Products::f32;
 };

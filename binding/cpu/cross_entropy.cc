@@ -13,8 +13,12 @@
 namespace espalier::cpu {
 namespace {
 
-// Bytes of logits held at once when the caller does not say.
-constexpr int64_t kChunkBytes = int64_t{16} << 20;
+// Rows of logits held at once when the caller does not say: 16 MiB of them. Every chunk reads the
+// whole weight, so with a large vocabulary there are 512 rows, or as many as 64 MiB hold.
+int64_t default_chunk(int64_t row_bytes) {
+  constexpr int64_t mebibyte = int64_t{1} << 20;
+  return std::max(16 * mebibyte / row_bytes, std::min(int64_t{512}, 64 * mebibyte / row_bytes));
+}
 
 template <class Target>
 Status cross_entropy(const CrossEntropyArguments& a, const Target* targets) {
@@ -27,7 +31,7 @@ Status cross_entropy(const CrossEntropyArguments& a, const Target* targets) {
     return status;
   }
   const int64_t row_bytes = std::max<int64_t>(1, vocabulary) * int64_t{sizeof(float)};
-  const int64_t wanted = a.chunk > 0 ? a.chunk : kChunkBytes / row_bytes;
+  const int64_t wanted = a.chunk > 0 ? a.chunk : default_chunk(row_bytes);
   const int64_t chunk = std::min(rows, std::max<int64_t>(1, wanted));
   const Scratch<float> logits(static_cast<size_t>(chunk * vocabulary));
   if (logits.data() == nullptr) return out_of_scratch();

@@ -8,7 +8,7 @@ namespace espalier::ops {
 /// What may be left at its default.
 struct CrossEntropyOptions {
   OptionalTensor bias;          ///< f32/bf16/f16 [V]
-  int64_t chunk = 0;            ///< rows of logits held at once; 0: at most 16 MiB of them
+  int64_t chunk = 0;            ///< rows of logits held at once; 0: at most 64 MiB of them
   int64_t ignore_index = -100;  ///< target of positions that do not count
   Products products = Products::f32;
 };

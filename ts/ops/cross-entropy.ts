@@ -5,7 +5,7 @@ import { Tensor } from '../tensor/tensor.js';
 export interface CrossEntropyOptions {
   /** f32, bf16 or f16 `[V]`. */
   bias?: Tensor;
-  /** Rows of logits held at once. Default: as many as fit 16 MiB. */
+  /** Rows of logits held at once. Default: as many as fit 16 MiB, or up to 512 that fit 64 MiB. */
   chunk?: number;
   /** Target of positions that do not count. Default -100. */
   ignoreIndex?: number;
