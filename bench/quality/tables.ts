@@ -21,6 +21,11 @@ import {
 } from './summary.js';
 import type { Subject } from './texts.js';
 
+/** Whether a row says anything behind its name. */
+function isMeasured([, ...texts]: readonly string[]): boolean {
+  return texts.some((text) => text !== '');
+}
+
 /** What the windows that a model writes itself are worth to either side. */
 export function addWrittenTable(
   report: Report,
@@ -36,11 +41,11 @@ export function addWrittenTable(
     },
     'comp on text alone': { ours: TEXT_ONLY },
   };
+  const compared = Object.values(sides).map((side) => compare(cells, cache, dense, side));
   const rows = RATIOS.map((ratio) => [
     `${100 * ratio} %`,
-    ...Object.values(sides).map((side) => {
-      const found = compare(cells, cache, dense, side).filter((c) => c.ratio === ratio);
-      const quotients = found.map(({ quotient }) => quotient);
+    ...compared.map((found) => {
+      const quotients = found.filter((c) => c.ratio === ratio).map(({ quotient }) => quotient);
       if (quotients.length === 0) return '';
       const worst = Math.max(...quotients).toPrecision(3);
       return `${geometricMean(quotients).toPrecision(3)} (${worst}) in ${quotients.length} cells`;
@@ -49,7 +54,7 @@ export function addWrittenTable(
   report.table(
     'What a model’s own text is worth: quotient of the rises, geometric mean (worst cell)',
     ['ratio', ...Object.keys(sides)],
-    rows.filter((row) => row.slice(1).some((text) => text !== '')),
+    rows.filter(isMeasured),
   );
 }
 
@@ -67,7 +72,7 @@ export function addGridTable(report: Report, cells: readonly Cell[], cache: Qual
   report.table(
     'Metric and recovery: geometric mean of perplexity over models, texts and seeds',
     ['metric and recovery', ...RATIOS.map((r) => `${100 * r} %`), 'all'],
-    rows.filter((row) => row.slice(1).some((text) => text !== '')),
+    rows.filter(isMeasured),
   );
 }
 
@@ -99,7 +104,7 @@ export function addTables(
       report.table(
         `${model}, calibrated on text of the ${calibration}; dense ${dense.get(model)?.toPrecision(4)}`,
         ['perplexity', ...RATIOS.map((r) => `${100 * r} %`), 'truly removed at 20 %'],
-        rows.filter((row) => row.slice(1).some((text) => text !== '')),
+        rows.filter(isMeasured),
       );
     }
   }
@@ -112,7 +117,7 @@ export function addTables(
             show({ model, calibration, ratio, variant: `${metric} + ${recover}` }),
           ),
         ]);
-        if (rows.every((row) => row.slice(1).every((text) => text === ''))) continue;
+        if (!rows.some(isMeasured)) continue;
         const title = `Metric and recovery at ${100 * ratio} %: ${model}, ${calibration}`;
         report.table(title, ['perplexity', ...RECOVERIES], rows);
       }

@@ -5,6 +5,15 @@ import { defaultThreads } from '../../ts/native/default-threads.js';
 import { setThreads } from '../../ts/native/threads.js';
 import { assert, fails, test } from '../harness.js';
 
+/** Runs a program of modules in a process of its own. */
+function runProgram(program: string, env: NodeJS.ProcessEnv = process.env) {
+  return spawnSync(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', program], {
+    cwd: fileURLToPath(new URL('../..', import.meta.url)),
+    encoding: 'utf8',
+    env,
+  });
+}
+
 test('the default is at least one thread and at most one per processor', () => {
   const { threads } = defaultThreads({});
   assert.ok(threads >= 1 && threads <= availableParallelism());
@@ -39,11 +48,7 @@ test('idle compute threads sleep', () => {
     await new Promise((resolve) => setTimeout(resolve, 500));
     const { user, system } = process.cpuUsage(before);
     console.log(user + system);`;
-  const { stdout, stderr } = spawnSync(
-    process.execPath,
-    ['--import', 'tsx', '--input-type=module', '-e', program],
-    { cwd: fileURLToPath(new URL('../..', import.meta.url)), encoding: 'utf8' },
-  );
+  const { stdout, stderr } = runProgram(program);
   const microseconds = Number(stdout);
   assert.ok(stdout !== '' && microseconds < 100_000, `used ${stdout} µs while idle ${stderr}`);
 });
@@ -55,15 +60,8 @@ test('the runtime learns how its threads wait, and children of the process do no
     console.log(JSON.stringify([process.env.OMP_WAIT_POLICY, process.env.GOMP_SPINCOUNT]));`;
   const load = (variables: Record<string, string>) => {
     const { OMP_WAIT_POLICY: _, GOMP_SPINCOUNT: __, ...inherited } = process.env;
-    const { stdout, stderr } = spawnSync(
-      process.execPath,
-      ['--import', 'tsx', '--input-type=module', '-e', program],
-      {
-        cwd: fileURLToPath(new URL('../..', import.meta.url)),
-        encoding: 'utf8',
-        env: { ...inherited, OMP_DISPLAY_ENV: 'verbose', ...variables },
-      },
-    );
+    const environment = { ...inherited, OMP_DISPLAY_ENV: 'verbose', ...variables };
+    const { stdout, stderr } = runProgram(program, environment);
     // What libgomp says when it is loaded.
     const told = (name: string) => new RegExp(`${name} = '(.*)'`).exec(stderr)?.[1];
     return {
