@@ -20,8 +20,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <limits>
+#include <type_traits>
+#include <utility>
 
 #include "binding/cpu/attention_tiles.h"
 #include "binding/cpu/cpu_backend.h"
@@ -60,22 +61,42 @@ struct Block {
   HWY_ALIGN int32_t end[kRows];
 };
 
-// o[c][r] = decay[r] o[c][r] + Σ_j p[j][r] v[j][c] for N columns c. With Exclude, terms with p = 0
-// are left out, so that a value which is not finite stays away from rows that do not see it.
+// Calls body(v, begin, end) for ranges of the block's `keys` keys from `start` on that vectors of
+// rows from v on see something of, and those before it nothing.
+template <int64_t NV, class Body>
+HWY_INLINE void for_seen(const Block<NV>& block, int64_t start, int64_t keys, Body&& body) {
+  int64_t begin = 0;
+  const auto range = [&](auto v) {
+    // Rows are in order of position, so the last one of a vector sees furthest.
+    const int64_t last = block.end[(v() + 1) * kLanes - 1] - start;
+    const int64_t end = std::clamp(last, begin, keys);
+    if (begin < end) body(v, begin, end);
+    begin = end;
+  };
+  [&]<int64_t... v>(std::integer_sequence<int64_t, v...>) {
+    (range(std::integral_constant<int64_t, v>()), ...);
+  }
+  (std::make_integer_sequence<int64_t, NV>());
+}
+
+// o[c][r] = decay[r] o[c][r] + Σ_j p[j][r] v[j][c] for N columns c and NV vectors of rows; without
+// `decay`, o is only added to. The lines of p and o are `stride` apart. With Exclude, terms with
+// p = 0 are left out, so that a value which is not finite stays away from rows that do not see it.
 template <int64_t N, int64_t NV, bool Exclude>
 HWY_INLINE void add_values(const float* HWY_RESTRICT p, const float* HWY_RESTRICT values,
                            int64_t keys, int64_t columns, const float* HWY_RESTRICT decay,
-                           float* HWY_RESTRICT o) {
+                           float* HWY_RESTRICT o, int64_t stride) {
   const D d;
   V sum[N][NV];
   for (int64_t n = 0; n < N; ++n) {
     for (int64_t v = 0; v < NV; ++v) {
-      sum[n][v] = hn::Mul(hn::Load(d, o + (n * NV + v) * kLanes), hn::Load(d, decay + v * kLanes));
+      sum[n][v] = hn::Load(d, o + n * stride + v * kLanes);
+      if (decay != nullptr) sum[n][v] = hn::Mul(sum[n][v], hn::Load(d, decay + v * kLanes));
     }
   }
   for (int64_t j = 0; j < keys; ++j) {
     V weight[NV];
-    for (int64_t v = 0; v < NV; ++v) weight[v] = hn::Load(d, p + (j * NV + v) * kLanes);
+    for (int64_t v = 0; v < NV; ++v) weight[v] = hn::Load(d, p + j * stride + v * kLanes);
     for (int64_t n = 0; n < N; ++n) {
       const V value = hn::Set(d, values[j * columns + n]);
       for (int64_t v = 0; v < NV; ++v) {
@@ -85,12 +106,12 @@ HWY_INLINE void add_values(const float* HWY_RESTRICT p, const float* HWY_RESTRIC
     }
   }
   for (int64_t n = 0; n < N; ++n) {
-    for (int64_t v = 0; v < NV; ++v) hn::Store(sum[n][v], d, o + (n * NV + v) * kLanes);
+    for (int64_t v = 0; v < NV; ++v) hn::Store(sum[n][v], d, o + n * stride + v * kLanes);
   }
 }
 
-// Scores of keys [start, start + keys) become probabilities relative to the new maximum; maximum,
-// sum and decay move on. mask: of these keys, or null.
+// Scores of keys [start, start + keys) become probabilities relative to the new maximum, as far as
+// a vector of rows sees something; maximum, sum and decay move on. mask: of these keys, or null.
 template <int64_t NV>
 HWY_INLINE void soften(Block<NV>& block, int64_t start, int64_t keys, const uint8_t* mask) {
   const D d;
@@ -127,7 +148,6 @@ HWY_INLINE void soften(Block<NV>& block, int64_t start, int64_t keys, const uint
     // -infinity minus itself would be NaN while nothing has been seen.
     const V base = hn::IfThenZeroElse(hn::Eq(maximum, lowest), maximum);
     for (int64_t j = 0; j < some_first; ++j) hn::Store(hn::Zero(d), d, s + j * NV * kLanes);
-    for (int64_t j = some_end; j < keys; ++j) hn::Store(hn::Zero(d), d, s + j * NV * kLanes);
     V sum = hn::Zero(d);
     for (int64_t j = some_first; j < some_end; ++j) {
       const V weight = power_of_two(hn::Sub(hn::Load(d, s + j * NV * kLanes), base));
@@ -171,16 +191,19 @@ void attend(const AttentionArguments& a, const AttentionProblem& p, int64_t batc
   const Range real = p.real_keys(batch);
   const float factor = a.scale * 1.44269504F;  // log2(e)
   std::fill_n(block.o, p.columns * kRows, 0.0F);
+  const float* queries[kRows];
   for (int64_t r = 0; r < kRows; ++r) {
     // Rows that do not exist repeat the last one; they are not written back.
     const int64_t source = row + std::min(r, count - 1);
-    const float* q = a.q.as<float>() + p.offset_of(batch, key_head, source);
-    for (int64_t c = 0; c < p.columns; ++c) block.q[c * kRows + r] = q[c] * factor;
+    queries[r] = a.q.as<float>() + p.offset_of(batch, key_head, source);
     const Range range = p.visible_keys(real, source / p.group);
     block.first[r] = static_cast<int32_t>(range.first);
     block.end[r] = static_cast<int32_t>(range.end);
     block.maximum[r] = -std::numeric_limits<float>::infinity();
     block.sum[r] = 0;
+  }
+  for (int64_t lane = 0; lane < kRows; lane += kLanes) {
+    lanes_of_rows(queries + lane, p.columns, factor, block.q + lane, kRows);
   }
 
   for (int64_t start = block.first[0]; start < block.end[kRows - 1]; start += kKeys) {
@@ -189,31 +212,42 @@ void attend(const AttentionArguments& a, const AttentionProblem& p, int64_t batc
     const uint8_t* mask = p.key_mask == nullptr ? nullptr : p.mask_of(batch) + start;
     copy_keys(a.k.as<float>() + source, p.key_stride(), mask, keys, p.columns, block.k);
     copy_keys(a.v.as<float>() + source, p.key_stride(), mask, keys, p.columns, block.v);
-    score_keys<NV>(block.q, block.k, keys, p.columns, block.s);
+    for_seen(block, start, keys, [&](auto v, int64_t begin, int64_t end) {
+      score_keys<NV - v()>(block.q + v * kLanes, block.k + begin * p.columns, end - begin,
+                           p.columns, block.s + begin * kRows + v * kLanes, kRows);
+    });
     soften(block, start, keys, mask);
     const bool all_seen = block.first[kRows - 1] <= start && block.end[0] >= start + keys;
-    if (all_seen || all_finite(block.v, keys * p.columns)) {
-      in_tiles<NV>(p.columns, [&](auto n, int64_t c) {
-        add_values<n(), NV, false>(block.s, block.v + c, keys, p.columns, block.decay,
-                                   block.o + c * kRows);
+    const bool exclude = !all_seen && !all_finite(block.v, keys * p.columns);
+    // A vector of rows that has seen nothing of these keys has a decay of 1.
+    const float* decay = block.decay;
+    for_seen(block, start, keys, [&](auto v, int64_t begin, int64_t end) {
+      constexpr int64_t kSeeing = NV - v();
+      in_tiles<kSeeing>(p.columns, [&](auto n, int64_t c) {
+        const auto add = exclude ? add_values<n(), kSeeing, true> : add_values<n(), kSeeing, false>;
+        add(block.s + begin * kRows + v * kLanes, block.v + begin * p.columns + c, end - begin,
+            p.columns, decay == nullptr ? nullptr : decay + v * kLanes,
+            block.o + c * kRows + v * kLanes, kRows);
       });
-    } else {
-      in_tiles<NV>(p.columns, [&](auto n, int64_t c) {
-        add_values<n(), NV, true>(block.s, block.v + c, keys, p.columns, block.decay,
-                                  block.o + c * kRows);
-      });
-    }
+      decay = nullptr;
+    });
   }
 
   auto* log_sum_exp = a.log_sum_exp.as<float>();
+  const D d;
+  float* outputs[kRows];
   for (int64_t r = 0; r < count; ++r) {
-    const float inverse = block.sum[r] == 0 ? 0 : 1 / block.sum[r];
     const int64_t offset = p.offset_of(batch, key_head, row + r);
-    float* output = a.output.as<float>() + offset;
-    for (int64_t c = 0; c < p.columns; ++c) output[c] = block.o[c * kRows + r] * inverse;
+    outputs[r] = a.output.as<float>() + offset;
     if (log_sum_exp != nullptr) {
       log_sum_exp[offset / p.columns] = block.maximum[r] + std::log2(block.sum[r]);
     }
+  }
+  for (int64_t lane = 0; lane < count; lane += kLanes) {
+    const V sum = hn::Load(d, block.sum + lane);
+    const V inverse = hn::IfThenZeroElse(hn::Eq(sum, hn::Zero(d)), hn::Div(hn::Set(d, 1.0F), sum));
+    rows_of_lanes(block.o + lane, kRows, p.columns, inverse, outputs + lane,
+                  std::min(kLanes, count - lane));
   }
 }
 
@@ -221,8 +255,8 @@ void attention(const AttentionArguments& a, const AttentionProblem& p, float* sc
   constexpr int64_t kRows = kMaxVectors * kLanes;
   const int64_t blocks = (p.rows + kRows - 1) / kRows;
   const int64_t items = p.batches * p.key_heads * blocks;
-  // Round robin, because later blocks of a causal problem see more keys.
-#pragma omp parallel for schedule(static, 1)
+  // One by one, because later blocks of a causal problem see more keys.
+#pragma omp parallel for schedule(dynamic, 1)
   for (int64_t item = 0; item < items; ++item) {
     const int64_t row = item % blocks * kRows;
     const int64_t key_head = item / blocks % p.key_heads;

@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstring>
 #include <type_traits>
 
 #include "binding/core/tensor.h"
@@ -82,21 +81,6 @@ struct AttentionProblem {
   }
 };
 
-/// Copies rows of D numbers that are `stride` apart together, because rows a power of two apart
-/// fall into the same cache sets. Masked ones become zeros, so that nothing of theirs gets
-/// anywhere.
-inline void copy_keys(const float* source, int64_t stride, const uint8_t* mask, int64_t count,
-                      int64_t columns, float* target) {
-  for (int64_t j = 0; j < count; ++j) {
-    if (mask != nullptr && mask[j] == 0) {
-      std::fill_n(target + j * columns, columns, 0.0F);
-    } else {
-      std::memcpy(target + j * columns, source + j * stride,
-                  static_cast<size_t>(columns) * sizeof(float));
-    }
-  }
-}
-
 }  // namespace espalier::cpu
 #endif
 
@@ -107,6 +91,7 @@ inline void copy_keys(const float* source, int64_t stride, const uint8_t* mask, 
 #define ESPALIER_ATTENTION_TILES_H_
 #endif
 
+#include "binding/cpu/transpose_lanes.h"
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -151,6 +136,61 @@ HWY_INLINE V power_of_two(V x) {
   return hn::IfThenZeroElse(hn::Lt(x, hn::Set(d, -126.0F)), result);
 }
 
+/// Copies rows of D numbers that are `stride` apart together, because rows a power of two apart
+/// fall into the same cache sets. Masked ones become zeros, so that nothing of theirs gets
+/// anywhere.
+HWY_INLINE void copy_keys(const float* HWY_RESTRICT source, int64_t stride, const uint8_t* mask,
+                          int64_t count, int64_t columns, float* HWY_RESTRICT target) {
+  const D d;
+  for (int64_t j = 0; j < count; ++j, source += stride, target += columns) {
+    if (mask != nullptr && mask[j] == 0) {
+      std::fill_n(target, columns, 0.0F);
+      continue;
+    }
+    int64_t c = 0;
+    for (; c + kLanes <= columns; c += kLanes) hn::StoreU(hn::LoadU(d, source + c), d, target + c);
+    for (; c < columns; ++c) target[c] = source[c];
+  }
+}
+
+/// target[c][i] = rows[i][c] · factor for kLanes rows; the lines of target are `stride` apart.
+HWY_INLINE void lanes_of_rows(const float* const* rows, int64_t columns, float factor,
+                              float* HWY_RESTRICT target, int64_t stride) {
+  const D d;
+  const V factors = hn::Set(d, factor);
+  int64_t c = 0;
+  for (; c + kLanes <= columns; c += kLanes) {
+    V v[kLanes];
+    for (int64_t i = 0; i < kLanes; ++i) v[i] = hn::Mul(hn::LoadU(d, rows[i] + c), factors);
+    transpose_lanes(v);
+    for (int64_t i = 0; i < kLanes; ++i) hn::Store(v[i], d, target + (c + i) * stride);
+  }
+  for (; c < columns; ++c) {
+    for (int64_t i = 0; i < kLanes; ++i) target[c * stride + i] = rows[i][c] * factor;
+  }
+}
+
+/// rows[i][c] = source[c][i] · factors[i] for the first `count` of kLanes rows; the lines of source
+/// are `stride` apart.
+HWY_INLINE void rows_of_lanes(const float* HWY_RESTRICT source, int64_t stride, int64_t columns,
+                              V factors, float* const* rows, int64_t count) {
+  const D d;
+  int64_t c = 0;
+  for (; c + kLanes <= columns; c += kLanes) {
+    V v[kLanes];
+    for (int64_t i = 0; i < kLanes; ++i) {
+      v[i] = hn::Mul(hn::Load(d, source + (c + i) * stride), factors);
+    }
+    transpose_lanes(v);
+    for (int64_t i = 0; i < count; ++i) hn::StoreU(v[i], d, rows[i] + c);
+  }
+  for (; c < columns; ++c) {
+    HWY_ALIGN float line[kLanes];
+    hn::Store(hn::Mul(hn::Load(d, source + c * stride), factors), d, line);
+    for (int64_t i = 0; i < count; ++i) rows[i][c] = line[i];
+  }
+}
+
 /// A constant stride of a tile.
 template <int64_t Value>
 using Stride = std::integral_constant<int64_t, Value>;
@@ -191,14 +231,14 @@ HWY_INLINE void in_tiles(int64_t count, Body&& body) {
   for (; i < count; ++i) body(std::integral_constant<int64_t, 1>(), i);
 }
 
-/// s[j][r] = Σ_c q[c][r] k[j][c] for all keys of a block: q [columns][rows], k [keys][columns].
+/// s[j][r] = Σ_c q[c][r] k[j][c] for all keys of a block and NV vectors of rows: q [columns][rows],
+/// k [keys][columns]; the lines of q and s are `stride` apart.
 template <int64_t NV>
-HWY_INLINE void score_keys(const float* q, const float* k, int64_t keys, int64_t columns,
-                           float* s) {
-  constexpr int64_t kRows = NV * kLanes;
+HWY_INLINE void score_keys(const float* q, const float* k, int64_t keys, int64_t columns, float* s,
+                           int64_t stride = NV * kLanes) {
   in_tiles<NV>(keys, [&](auto n, int64_t j) {
-    product_tile<n(), NV, false>(q, kRows, k + j * columns, columns, Stride<1>(), columns,
-                                 s + j * kRows, kRows);
+    product_tile<n(), NV, false>(q, stride, k + j * columns, columns, Stride<1>(), columns,
+                                 s + j * stride, stride);
   });
 }
 

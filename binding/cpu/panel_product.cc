@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "binding/cpu/panel_product.h"
+#include "binding/cpu/transpose_lanes.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace espalier::cpu::HWY_NAMESPACE {
@@ -31,20 +32,6 @@ constexpr int kRows = 6;
 
 PanelShape shape() { return {.lanes = kLanes, .samples = kSamples, .rows = kRows}; }
 
-// Transposes kLanes vectors. Each round takes the lowest bit of the lane to the top of the vector's
-// index, and the lowest bit of that to the top of the lane.
-HWY_INLINE void transpose(V* v) {
-  const D d;
-  V next[kLanes];
-  for (int width = kLanes; width > 1; width /= 2) {
-    for (int i = 0; i < kLanes / 2; ++i) {
-      next[i] = hn::ConcatEven(d, v[2 * i + 1], v[2 * i]);
-      next[kLanes / 2 + i] = hn::ConcatOdd(d, v[2 * i + 1], v[2 * i]);
-    }
-    for (int i = 0; i < kLanes; ++i) v[i] = next[i];
-  }
-}
-
 void transpose_samples(const float* x, int64_t stride, int64_t count, int64_t columns,
                        float* panel) {
   const D d;
@@ -56,7 +43,7 @@ void transpose_samples(const float* x, int64_t stride, int64_t count, int64_t co
       for (; c + kLanes <= columns; c += kLanes) {
         V v[kLanes];
         for (int i = 0; i < kLanes; ++i) v[i] = hn::LoadU(d, source + i * stride + c);
-        transpose(v);
+        transpose_lanes(v);
         for (int i = 0; i < kLanes; ++i) hn::StoreU(v[i], d, target + (c + i) * kSamples);
       }
     }
@@ -143,7 +130,7 @@ void transpose_out(const float* sums, int64_t rows, int64_t count, const float* 
     for (int64_t m = 0; m < count; m += kLanes) {
       V v[kLanes];
       for (int i = 0; i < kLanes; ++i) v[i] = hn::LoadU(d, sums + (r + i) * kSamples + m);
-      transpose(v);
+      transpose_lanes(v);
       const int64_t left = std::min<int64_t>(kLanes, count - m);
       if (left == kLanes) {
         for (int i = 0; i < kLanes; ++i) {

@@ -19,10 +19,11 @@ namespace {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-void rotate_head(const float* x, const float* cosine, const float* sine, float* y, int64_t half) {
-  const hn::ScalableTag<float> d;
+// Whole vectors of pairs from `i` on.
+template <class D>
+HWY_INLINE int64_t rotate_vectors(D d, const float* x, const float* cosine, const float* sine,
+                                  float* y, int64_t half, int64_t i) {
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  int64_t i = 0;
   for (; i + lanes <= half; i += lanes) {
     const auto first = hn::LoadU(d, x + i);
     const auto second = hn::LoadU(d, x + i + half);
@@ -31,12 +32,15 @@ void rotate_head(const float* x, const float* cosine, const float* sine, float* 
     hn::StoreU(hn::NegMulAdd(second, s, hn::Mul(first, c)), d, y + i);
     hn::StoreU(hn::MulAdd(first, s, hn::Mul(second, c)), d, y + i + half);
   }
-  for (; i < half; ++i) {
-    const float first = x[i];
-    const float second = x[i + half];
-    y[i] = first * cosine[i] - second * sine[i];
-    y[i + half] = second * cosine[i] + first * sine[i];
-  }
+  return i;
+}
+
+HWY_INLINE void rotate_head(const float* x, const float* cosine, const float* sine, float* y,
+                            int64_t half) {
+  int64_t i = rotate_vectors(hn::ScalableTag<float>(), x, cosine, sine, y, half, 0);
+  // Heads of small models are half a vector wide.
+  i = rotate_vectors(hn::CappedTag<float, 8>(), x, cosine, sine, y, half, i);
+  rotate_vectors(hn::CappedTag<float, 1>(), x, cosine, sine, y, half, i);
 }
 
 void rope(const RopeArguments& a, const float* table) {
