@@ -57,7 +57,10 @@ export interface Evaluation {
   windows: number;
   window: number;
   stride: number;
-  /** Time of the evaluation itself, without loading and tokenizing. */
+  /**
+   * Time of the evaluation itself, without tokenizing and without loading weights; a model that is
+   * evaluated layer by layer is loaded in it.
+   */
   seconds: number;
   /** Tokens that went through the model, per second. */
   tokensPerSecond: number;
@@ -96,9 +99,8 @@ export async function evaluate(directory: string, options: EvaluateOptions): Pro
     checkTokenIds(ids, config, directory);
     const windows = cutWindows(ids, { ...options, window });
     const plan = planEvaluation(checkpoint, windows, { ...options, maxMemory });
-    const start = performance.now();
-    const means = await windowLosses(checkpoint, windows, plan, { adapter, signal, onProgress });
-    const seconds = (performance.now() - start) / 1000;
+    const hooks = { adapter, signal, onProgress };
+    const { means, seconds } = await windowLosses(checkpoint, windows, plan, hooks);
     throwIfAborted(signal, 'evaluate');
     const nll = means.reduce((sum, mean) => sum + mean, 0) / means.length;
     return {

@@ -34,8 +34,16 @@ interface Run {
   pacer: Pacer;
 }
 
+/** What {@link windowLosses} finds. */
+export interface WindowLosses {
+  /** The mean negative log-likelihood, in nats, of each window's counted predictions. */
+  means: Float64Array;
+  /** Time it took, without loading weights that stay loaded. */
+  seconds: number;
+}
+
 /**
- * The mean negative log-likelihood, in nats, of each window's counted predictions.
+ * Takes the windows through the model.
  * @param options `adapter` is put in force
  * @throws EspalierError `ABORTED`, `OUT_OF_MEMORY`, and `FORMAT` when the weights can't be read.
  */
@@ -52,7 +60,7 @@ export async function windowLosses(
     signal?: AbortSignal | undefined;
     onProgress?: ((event: ProgressEvent) => void) | undefined;
   } = {},
-): Promise<Float64Array> {
+): Promise<WindowLosses> {
   const { config } = checkpoint;
   const outer = loadOuter(checkpoint, plan.load);
   const layers = plan.resident
@@ -75,6 +83,8 @@ export async function windowLosses(
   let pending: Promise<number> | undefined;
   try {
     report(0);
+    await run.pacer.settle(frequencies);
+    const start = performance.now();
     for (let first = 0; first < windows.count; first += plan.chunk) {
       throwIfAborted(signal, 'evaluate');
       const last = Math.min(first + plan.chunk, windows.count);
@@ -86,7 +96,7 @@ export async function windowLosses(
       pending = reading;
     }
     if (pending !== undefined) report(await pending);
-    return means;
+    return { means, seconds: (performance.now() - start) / 1000 };
   } finally {
     frequencies.dispose();
     disposeOuter(outer);
