@@ -137,10 +137,13 @@ Status hidden_of(const LoraLinearArguments& a, int64_t rows, int64_t width) {
   return {};
 }
 
-Status project(const LoraProjection& p, const Activations& x, int64_t rows) {
+// Writes s h Bᵀ + b, as far as there is any, and adds the product that is still missing to
+// `products`.
+Status begin_projection(const LoraProjection& p, int64_t rows,
+                        std::vector<WeightProduct>& products) {
   const int64_t n = p.weight.shape[0];
   if (rows == 0 || n == 0) return {};
-  float* y = p.output.as<float>();
+  auto* y = p.output.as<float>();
   const int64_t rank = p.path.a.given() ? p.path.a.shape[0] : 0;
   if (p.bias.given()) fill_with_bias(p.bias, 0, n, rows, n, y);
   if (rank > 0) {
@@ -150,7 +153,8 @@ Status project(const LoraProjection& p, const Activations& x, int64_t rows) {
     const ThinExpansion term{p.hidden.as<float>(), bt.data(), rank};
     thin_expand({&term, 1}, rows, n, y, p.bias.given());
   }
-  return multiply_weight(x, rows, p.weight, y, p.bias.given() || rank > 0);
+  products.push_back({.weight = p.weight, .y = y, .accumulate = p.bias.given() || rank > 0});
+  return {};
 }
 
 // A projection's path in backward, with the gradient of its hidden: g = s dy B.
@@ -248,11 +252,12 @@ Status CpuBackend::lora_linear(const LoraLinearArguments& arguments) {
   const int64_t rows = arguments.x.shape.rows();
   const int64_t width = arguments.x.shape.columns();
   if (Status status = hidden_of(arguments, rows, width); !status.ok()) return status;
-  const Activations x(arguments.x.as<float>(), rows * width, arguments.products);
+  std::vector<WeightProduct> products;
   for (const LoraProjection& p : arguments.projections) {
-    if (Status status = project(p, x, rows); !status.ok()) return status;
+    if (Status status = begin_projection(p, rows, products); !status.ok()) return status;
   }
-  return {};
+  const Activations x(arguments.x.as<float>(), rows * width, arguments.products);
+  return multiply_weights(x, rows, products);
 }
 
 Status CpuBackend::lora_linear_backward(const LoraLinearBackwardArguments& arguments) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 #include <type_traits>
+#include <vector>
 
 #include "binding/cpu/gemm.h"
 #include "binding/cpu/round_bf16.h"
@@ -71,27 +72,36 @@ Activations::Activations(const float* values, int64_t count, Products products) 
   if (ok()) round_to_bf16(values, DType::f32, count, rounded_->data());
 }
 
-Status multiply_weight(const Activations& x, int64_t rows, const ConstView& weight, float* y,
-                       bool accumulate) {
+Status multiply_weights(const Activations& x, int64_t rows,
+                        std::span<const WeightProduct> products) {
   if (!x.ok()) return out_of_scratch();
-  const int64_t n = weight.shape[0];
-  const int64_t k = weight.shape[1];
-  const auto multiply = [&]<class Element>(const Element* a) {
-    return for_panels(weight, a, [&](int64_t start, int64_t count, const Element* w) {
-      return product(MatrixProduct<Element>{.transpose_b = true,
-                                            .m = rows,
-                                            .n = count,
-                                            .k = k,
-                                            .a = a,
-                                            .lda = k,
-                                            .b = w,
-                                            .ldb = k,
-                                            .c = y + start,
-                                            .ldc = n,
-                                            .accumulate = accumulate});
-    });
-  };
-  return x.rounded() == nullptr ? multiply(x.values()) : multiply(x.rounded());
+  std::vector<WeightProduct> blocks;
+  for (const WeightProduct& p : products) {
+    const int64_t n = p.weight.shape[0];
+    const int64_t k = p.weight.shape[1];
+    if (x.rounded() == nullptr && suits_blocks(rows, n, k)) {
+      blocks.push_back(p);
+      continue;
+    }
+    const auto multiply = [&]<class Element>(const Element* a) {
+      return for_panels(p.weight, a, [&](int64_t start, int64_t count, const Element* w) {
+        return product(MatrixProduct<Element>{.transpose_b = true,
+                                              .m = rows,
+                                              .n = count,
+                                              .k = k,
+                                              .a = a,
+                                              .lda = k,
+                                              .b = w,
+                                              .ldb = k,
+                                              .c = p.y + start,
+                                              .ldc = n,
+                                              .accumulate = p.accumulate});
+      });
+    };
+    Status status = x.rounded() == nullptr ? multiply(x.values()) : multiply(x.rounded());
+    if (!status.ok()) return status;
+  }
+  return blocks.empty() ? Status() : multiply_blocks(x.values(), rows, blocks);
 }
 
 Status weight_product(const float* x, int64_t rows, const ConstView& weight, const ConstView& bias,
@@ -100,7 +110,8 @@ Status weight_product(const float* x, int64_t rows, const ConstView& weight, con
   const int64_t k = weight.shape[1];
   if (rows == 0 || n == 0) return {};
   if (bias.given()) fill_with_bias(bias, 0, n, rows, n, y);
-  return multiply_weight(Activations(x, rows * k, products), rows, weight, y, bias.given());
+  const WeightProduct one{.weight = weight, .y = y, .accumulate = bias.given()};
+  return multiply_weights(Activations(x, rows * k, products), rows, {&one, 1});
 }
 
 Status input_gradient(const float* dy, int64_t rows, const ConstView& weight, float* dx,

@@ -3,10 +3,12 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 
 #include "binding/core/op_arguments.h"
 #include "binding/core/status.h"
 #include "binding/core/tensor.h"
+#include "binding/cpu/block_product.h"
 #include "binding/cpu/scratch.h"
 
 namespace espalier::cpu {
@@ -33,12 +35,12 @@ class Activations {
   std::optional<Scratch<uint16_t>> rounded_;
 };
 
-/// y = x Wᵀ, or y += x Wᵀ, as weight_product() below.
-Status multiply_weight(const Activations& x, int64_t rows, const ConstView& weight, float* y,
-                       bool accumulate);
+/// Products that read one x [rows, K], as weight_product() below.
+Status multiply_weights(const Activations& x, int64_t rows,
+                        std::span<const WeightProduct> products);
 
 /// y = x Wᵀ + bias for `rows` rows of x [rows, K] and y [rows, N]; weight [N, K] and bias [N] (or
-/// not given) f32, bf16 or f16. Weights go through in the same panels of rows for every dtype,
+/// not given) f32, bf16 or f16. Weights go through in the same blocks or panels for every dtype,
 /// 16-bit ones widened into scratch, so the result has the bits of one with weights cast to f32
 /// beforehand; with bf16 products, of one with weights rounded to bf16 beforehand. Fails with
 /// OUT_OF_MEMORY.
