@@ -159,9 +159,8 @@ export const suite: Suite = {
     }
     await measureSynthetic(context, peer);
     report.note(
-      'Tokenizing is not timed. Ours counts reading the weights, and widening them in f32, the peer has ' +
-        'them in memory: on the wide shape that is a good part of so few windows. transformers runs with ' +
-        '`use_cache=False` under `inference_mode`, at several batch sizes; ours picks its own.',
+      'Neither tokenizing nor loading weights is timed. transformers runs with `use_cache=False` under ' +
+        '`inference_mode`, at several batch sizes; ours picks its own.',
     );
     report.note(
       '`bf16`: torch computes in bf16 throughout; ours multiplies bf16 with sums in f32 and keeps ' +

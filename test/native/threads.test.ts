@@ -1,16 +1,20 @@
 import { spawnSync } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { cpuFeatures } from '../../ts/native/cpu-features.js';
 import { defaultThreads } from '../../ts/native/default-threads.js';
 import { setThreads } from '../../ts/native/threads.js';
 import { assert, fails, test } from '../harness.js';
 
+// What a user may have set for the libraries stays out of these tests.
+const { OMP_WAIT_POLICY: _, GOMP_SPINCOUNT: __, OPENBLAS_CORETYPE: ___, ...plain } = process.env;
+
 /** Runs a program of modules in a process of its own. */
-function runProgram(program: string, env: NodeJS.ProcessEnv = process.env) {
+function runProgram(program: string, variables: Record<string, string> = {}) {
   return spawnSync(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', program], {
     cwd: fileURLToPath(new URL('../..', import.meta.url)),
     encoding: 'utf8',
-    env,
+    env: { ...plain, ...variables },
   });
 }
 
@@ -53,15 +57,14 @@ test('idle compute threads sleep', () => {
   assert.ok(stdout !== '' && microseconds < 100_000, `used ${stdout} µs while idle ${stderr}`);
 });
 
-test('the runtime learns how its threads wait, and children of the process do not', () => {
+test("the libraries' own variables are set for them, and not for children of the process", () => {
   const program = `
     import { setThreads } from './ts/native/threads.ts';
     setThreads(2);
-    console.log(JSON.stringify([process.env.OMP_WAIT_POLICY, process.env.GOMP_SPINCOUNT]));`;
+    const { OMP_WAIT_POLICY, GOMP_SPINCOUNT, OPENBLAS_CORETYPE } = process.env;
+    console.log(JSON.stringify([OMP_WAIT_POLICY, GOMP_SPINCOUNT, OPENBLAS_CORETYPE]));`;
   const load = (variables: Record<string, string>) => {
-    const { OMP_WAIT_POLICY: _, GOMP_SPINCOUNT: __, ...inherited } = process.env;
-    const environment = { ...inherited, OMP_DISPLAY_ENV: 'verbose', ...variables };
-    const { stdout, stderr } = runProgram(program, environment);
+    const { stdout, stderr } = runProgram(program, { OMP_DISPLAY_ENV: 'verbose', ...variables });
     // What libgomp says when it is loaded.
     const told = (name: string) => new RegExp(`${name} = '(.*)'`).exec(stderr)?.[1];
     return {
@@ -70,9 +73,24 @@ test('the runtime learns how its threads wait, and children of the process do no
       spins: told('GOMP_SPINCOUNT'),
     };
   };
-  assert.equal(load({}), { seen: [null, null], policy: 'PASSIVE', spins: '1000' });
-  assert.equal(load({ GOMP_SPINCOUNT: '7' }), { seen: [null, '7'], policy: 'PASSIVE', spins: '7' });
+  const passive = { policy: 'PASSIVE', spins: '1000' };
+  assert.equal(load({}), { seen: [null, null, null], ...passive });
+  assert.equal(load({ GOMP_SPINCOUNT: '7' }), { seen: [null, '7', null], ...passive, spins: '7' });
   const active = load({ OMP_WAIT_POLICY: 'active' });
-  assert.equal(active.seen, ['active', null]);
+  assert.equal(active.seen, ['active', null, null]);
   assert.is(active.policy, 'ACTIVE');
+  assert.equal(load({ OPENBLAS_CORETYPE: 'Nehalem' }).seen, [null, null, 'Nehalem']);
+});
+
+test("OpenBLAS takes the kernels of the processor's vector extension, or those asked for", () => {
+  const program = `
+    import { native } from './ts/native/addon.ts';
+    console.log(native().capabilities().libraries.OpenBLAS);`;
+  const told = (variables?: Record<string, string>) => runProgram(program, variables).stdout;
+  const features = cpuFeatures();
+  assert.match(told(), /OpenBLAS/);
+  // A build for one processor has no choice.
+  if (!features.includes('avx2') || !told().includes('DYNAMIC_ARCH')) return;
+  assert.match(told(), features.includes('avx512bw') ? /SkylakeX/i : /Haswell/i);
+  assert.match(told({ OPENBLAS_CORETYPE: 'Nehalem' }), /Nehalem/i);
 });

@@ -2,6 +2,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { EspalierError } from '../common/errors.js';
+import { cpuFeatures } from './cpu-features.js';
 
 const require = createRequire(import.meta.url);
 
@@ -38,7 +39,7 @@ export function addonPath(): string {
  */
 export function loadAddon(): unknown {
   const path = addonPath();
-  const restore = setWaitPolicy();
+  const restore = setLibraryVariables();
   try {
     return require(path);
   } catch (cause) {
@@ -59,20 +60,39 @@ export function loadAddon(): unknown {
 }
 
 /**
- * Tells the OpenMP runtime, which reads it once when it is loaded, that idle compute threads sleep, but
- * not within some 50 µs: waking one up for the next loop can take as long as the loop.
+ * Sets what the libraries below the addon read in the environment once, when they are loaded, where
+ * the user has not set it.
  * @returns a function that gives the process its environment back, which its children inherit
  */
-function setWaitPolicy(): () => void {
+function setLibraryVariables(): () => void {
   const { env } = process;
-  if (env.OMP_WAIT_POLICY !== undefined) return () => {};
-  const spins = env.GOMP_SPINCOUNT;
-  env.OMP_WAIT_POLICY = 'passive';
-  env.GOMP_SPINCOUNT ??= '1000';
+  const variables = { ...waitPolicy(env), ...blasKernels(env) };
+  const before = Object.keys(variables).map((name) => [name, env[name]] as const);
+  Object.assign(env, variables);
   return () => {
-    delete env.OMP_WAIT_POLICY;
-    if (spins === undefined) delete env.GOMP_SPINCOUNT;
+    for (const [name, value] of before) {
+      if (value === undefined) delete env[name];
+    }
   };
+}
+
+/**
+ * Tells the OpenMP runtime that idle compute threads sleep, but not within some 50 µs: waking one up
+ * for the next loop can take as long as the loop.
+ */
+function waitPolicy({ OMP_WAIT_POLICY, GOMP_SPINCOUNT = '1000' }: NodeJS.ProcessEnv) {
+  return OMP_WAIT_POLICY === undefined ? { OMP_WAIT_POLICY: 'passive', GOMP_SPINCOUNT } : {};
+}
+
+/**
+ * Names the kernels of OpenBLAS by what the processor can do: for a model that it does not know, it
+ * takes those of a processor of 2004.
+ */
+function blasKernels({ OPENBLAS_CORETYPE }: NodeJS.ProcessEnv) {
+  if (OPENBLAS_CORETYPE !== undefined || process.arch !== 'x64') return {};
+  const features = cpuFeatures();
+  if (features.includes('avx512bw')) return { OPENBLAS_CORETYPE: 'SkylakeX' };
+  return features.includes('avx2') ? { OPENBLAS_CORETYPE: 'Haswell' } : {};
 }
 
 const PACKAGES: Readonly<Record<string, string>> = {
