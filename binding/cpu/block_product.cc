@@ -9,6 +9,7 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "binding/cpu/block_product.h"
 #include "binding/cpu/gemm.h"

@@ -256,8 +256,7 @@ Status CpuBackend::lora_linear(const LoraLinearArguments& arguments) {
   for (const LoraProjection& p : arguments.projections) {
     if (Status status = begin_projection(p, rows, products); !status.ok()) return status;
   }
-  const Activations x(arguments.x.as<float>(), rows * width, arguments.products);
-  return multiply_weights(x, rows, products);
+  return multiply_weights(arguments.x.as<float>(), rows, products, arguments.products);
 }
 
 Status CpuBackend::lora_linear_backward(const LoraLinearBackwardArguments& arguments) {

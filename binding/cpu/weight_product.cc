@@ -5,6 +5,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "binding/cpu/amx_blocks.h"
 #include "binding/cpu/gemm.h"
 #include "binding/cpu/round_bf16.h"
 #include "binding/cpu/scratch.h"
@@ -17,6 +18,28 @@ Status product(const Gemm& g) { return gemm(g); }
 Status product(const GemmBf16& g) { return gemm_bf16(g); }
 
 bool rounds(Products products) { return products == Products::bf16 && has_fast_bf16(); }
+
+// Activations as products take them: as they are, or rounded to bf16 once for all products.
+class Activations {
+ public:
+  Activations(const float* values, int64_t count, Products kind) : values_(values) {
+    if (!rounds(kind)) return;
+    rounded_.emplace(static_cast<size_t>(count));
+    if (ok()) round_to_bf16(values, DType::f32, count, rounded_->data());
+  }
+
+  // False when memory for the rounded values ran out.
+  [[nodiscard]] bool ok() const { return !rounded_ || rounded_->data() != nullptr; }
+  // body(values), in the type that they are multiplied in.
+  template <class Body>
+  Status with(Body&& body) const {
+    return rounded_ ? body(static_cast<const uint16_t*>(rounded_->data())) : body(values_);
+  }
+
+ private:
+  const float* values_;
+  std::optional<Scratch<uint16_t>> rounded_;
+};
 
 // Calls `body(first row, rows, weights)` for panels of rows of the weight, as elements of the same
 // type as `like`; converted into scratch unless they are stored so. Ends at the first failure.
@@ -66,24 +89,30 @@ void fill_with_bias(const ConstView& bias, int64_t start, int64_t count, int64_t
   for (int64_t row = 1; row < rows; ++row) std::copy_n(target, count, target + row * stride);
 }
 
-Activations::Activations(const float* values, int64_t count, Products products) : values_(values) {
-  if (!rounds(products)) return;
-  rounded_.emplace(static_cast<size_t>(count));
-  if (ok()) round_to_bf16(values, DType::f32, count, rounded_->data());
-}
-
-Status multiply_weights(const Activations& x, int64_t rows,
-                        std::span<const WeightProduct> products) {
-  if (!x.ok()) return out_of_scratch();
+Status multiply_weights(const float* x, int64_t rows, std::span<const WeightProduct> products,
+                        Products kind) {
+  if (rows == 0) return {};
+  const bool rounded = rounds(kind);
   std::vector<WeightProduct> blocks;
+  std::vector<WeightProduct> rest;
   for (const WeightProduct& p : products) {
     const int64_t n = p.weight.shape[0];
     const int64_t k = p.weight.shape[1];
-    if (x.rounded() == nullptr && suits_blocks(rows, n, k)) {
-      blocks.push_back(p);
-      continue;
-    }
-    const auto multiply = [&]<class Element>(const Element* a) {
+    const bool fits = rounded ? suits_amx_blocks(rows, n, k) : suits_blocks(rows, n, k);
+    (fits ? blocks : rest).push_back(p);
+  }
+  if (!blocks.empty()) {
+    Status status =
+        rounded ? multiply_amx_blocks(x, rows, blocks) : multiply_blocks(x, rows, blocks);
+    if (!status.ok()) return status;
+  }
+  if (rest.empty()) return {};
+  const Activations activations(x, rows * rest.front().weight.shape[1], kind);
+  if (!activations.ok()) return out_of_scratch();
+  for (const WeightProduct& p : rest) {
+    const int64_t n = p.weight.shape[0];
+    const int64_t k = p.weight.shape[1];
+    Status status = activations.with([&]<class Element>(const Element* a) {
       return for_panels(p.weight, a, [&](int64_t start, int64_t count, const Element* w) {
         return product(MatrixProduct<Element>{.transpose_b = true,
                                               .m = rows,
@@ -97,21 +126,19 @@ Status multiply_weights(const Activations& x, int64_t rows,
                                               .ldc = n,
                                               .accumulate = p.accumulate});
       });
-    };
-    Status status = x.rounded() == nullptr ? multiply(x.values()) : multiply(x.rounded());
+    });
     if (!status.ok()) return status;
   }
-  return blocks.empty() ? Status() : multiply_blocks(x.values(), rows, blocks);
+  return {};
 }
 
 Status weight_product(const float* x, int64_t rows, const ConstView& weight, const ConstView& bias,
                       float* y, Products products) {
   const int64_t n = weight.shape[0];
-  const int64_t k = weight.shape[1];
   if (rows == 0 || n == 0) return {};
   if (bias.given()) fill_with_bias(bias, 0, n, rows, n, y);
   const WeightProduct one{.weight = weight, .y = y, .accumulate = bias.given()};
-  return multiply_weights(Activations(x, rows * k, products), rows, {&one, 1});
+  return multiply_weights(x, rows, {&one, 1}, products);
 }
 
 Status input_gradient(const float* dy, int64_t rows, const ConstView& weight, float* dx,
@@ -125,7 +152,7 @@ Status input_gradient(const float* dy, int64_t rows, const ConstView& weight, fl
   }
   const Activations gradient(dy, rows * n, products);
   if (!gradient.ok()) return out_of_scratch();
-  const auto multiply = [&]<class Element>(const Element* a) {
+  return gradient.with([&]<class Element>(const Element* a) {
     return for_panels(weight, a, [&](int64_t start, int64_t count, const Element* w) {
       return product(MatrixProduct<Element>{.m = rows,
                                             .n = k,
@@ -138,8 +165,7 @@ Status input_gradient(const float* dy, int64_t rows, const ConstView& weight, fl
                                             .ldc = k,
                                             .accumulate = accumulate || start > 0});
     });
-  };
-  return gradient.rounded() == nullptr ? multiply(dy) : multiply(gradient.rounded());
+  });
 }
 
 Status weight_gradient(const float* dy, const float* x, int64_t rows, int64_t n, int64_t k,

@@ -2,42 +2,21 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <span>
 
 #include "binding/core/op_arguments.h"
 #include "binding/core/status.h"
 #include "binding/core/tensor.h"
 #include "binding/cpu/block_product.h"
-#include "binding/cpu/scratch.h"
 
 namespace espalier::cpu {
 
 /// Most bytes of weights that are held as f32 at once.
 constexpr int64_t kPanelBytes = int64_t{16} << 20;
 
-/// Activations as products take them: as they are, or also rounded to bf16 once for all products.
-class Activations {
- public:
-  /// Rounds when bf16 products are asked for and this processor is fast at them; `values` must
-  /// outlive this.
-  Activations(const float* values, int64_t count, Products products);
-
-  /// False when memory for the rounded values ran out: fail with out_of_scratch().
-  [[nodiscard]] bool ok() const { return !rounded_ || rounded_->data() != nullptr; }
-  /// The values themselves.
-  [[nodiscard]] const float* values() const { return values_; }
-  /// Bits of the rounded values, or null when products are in f32.
-  [[nodiscard]] const uint16_t* rounded() const { return rounded_ ? rounded_->data() : nullptr; }
-
- private:
-  const float* values_;
-  std::optional<Scratch<uint16_t>> rounded_;
-};
-
 /// Products that read one x [rows, K], as weight_product() below.
-Status multiply_weights(const Activations& x, int64_t rows,
-                        std::span<const WeightProduct> products);
+Status multiply_weights(const float* x, int64_t rows, std::span<const WeightProduct> products,
+                        Products kind);
 
 /// y = x Wᵀ + bias for `rows` rows of x [rows, K] and y [rows, N]; weight [N, K] and bias [N] (or
 /// not given) f32, bf16 or f16. Weights go through in the same blocks or panels for every dtype,

@@ -4,8 +4,11 @@
 #include <omp.h>
 
 #include <array>
+#include <span>
 #include <vector>
 
+#include "binding/cpu/amx_blocks.h"
+#include "binding/cpu/amx_product.h"
 #include "binding/ops/cast.h"
 #include "binding/ops/linear.h"
 #include "binding/ops/lora_linear.h"
@@ -52,33 +55,54 @@ std::vector<double> product(const std::vector<float>& x, const Weight& weight, i
   return y;
 }
 
-TEST_CASE("products by blocks of rows equal the double-precision ones, in any number of threads") {
+// The products of one x with three weights, each added to 0.5 or in its place.
+void check_blocks(Status (*multiply)(const float*, int64_t, std::span<const cpu::WeightProduct>),
+                  DType factors, int64_t rows, int64_t k) {
+  CAPTURE(rows);
+  CAPTURE(k);
+  const auto x = random_values(static_cast<size_t>(rows * k), 1);
+  const std::array<Weight, 3> weights = {Weight(33, k, DType::f32, 2), Weight(1, k, DType::bf16, 3),
+                                         Weight(80, k, DType::f16, 4)};
   const int most = omp_get_max_threads();
-  for (const int64_t rows : {1, 128, 300}) {
-    for (const int64_t k : {1, 16, 45}) {
-      const auto x = random_values(static_cast<size_t>(rows * k), 1);
-      const std::array<Weight, 3> weights = {
-          Weight(33, k, DType::f32, 2), Weight(1, k, DType::bf16, 3), Weight(48, k, DType::f16, 4)};
-      std::array<std::vector<std::vector<float>>, 2> results;
-      for (const int threads : {1, 3}) {
-        std::vector<std::vector<float>> y;
-        std::vector<cpu::WeightProduct> products;
-        for (const Weight& weight : weights) {
-          y.emplace_back(static_cast<size_t>(rows * weight.shape[0]), 0.5F);
-        }
-        for (size_t i = 0; i < weights.size(); ++i) {
-          products.push_back({.weight = weights[i].view(), .y = y[i].data(), .accumulate = i == 2});
-        }
-        omp_set_num_threads(threads);
-        const Status status = cpu::multiply_blocks(x.data(), rows, products);
-        omp_set_num_threads(most);
-        REQUIRE(status.ok());
-        for (size_t i = 0; i < weights.size(); ++i) {
-          CHECK(normalised_error(y[i], product(x, weights[i], rows, i == 2 ? 0.5F : 0)) < 1e-11);
-        }
-        results[threads == 1 ? 0 : 1] = y;
+  for (const bool accumulate : {false, true}) {
+    std::array<std::vector<std::vector<float>>, 2> results;
+    for (const int threads : {1, 3}) {
+      std::vector<std::vector<float>> y;
+      std::vector<cpu::WeightProduct> products;
+      for (const Weight& weight : weights) {
+        y.emplace_back(static_cast<size_t>(rows * weight.shape[0]), 0.5F);
       }
-      CHECK(results[0] == results[1]);
+      for (size_t i = 0; i < weights.size(); ++i) {
+        products.push_back(
+            {.weight = weights[i].view(), .y = y[i].data(), .accumulate = accumulate});
+      }
+      omp_set_num_threads(threads);
+      const Status status = multiply(x.data(), rows, products);
+      omp_set_num_threads(most);
+      REQUIRE(status.ok());
+      for (size_t i = 0; i < weights.size(); ++i) {
+        Weight weight = weights[i];
+        weight.values = rounded_to(weight.values, factors);
+        const auto want = product(rounded_to(x, factors), weight, rows, accumulate ? 0.5F : 0);
+        CHECK(normalised_error(y[i], want) < 1e-11);
+      }
+      results[threads == 1 ? 0 : 1] = y;
+    }
+    CHECK(results[0] == results[1]);
+  }
+}
+
+TEST_CASE("products by blocks of rows equal the double-precision ones, in any number of threads") {
+  for (const int64_t rows : {1, 128, 300}) {
+    for (const int64_t k : {1, 16, 45}) check_blocks(cpu::multiply_blocks, DType::f32, rows, k);
+  }
+}
+
+TEST_CASE("blocks of rows in AMX tiles multiply factors rounded to bf16, in any number of threads" *
+          doctest::skip(!cpu::has_amx_bf16())) {
+  for (const int64_t rows : {1, 31, 128, 300}) {
+    for (const int64_t k : {1, 45, 64, 600}) {
+      check_blocks(cpu::multiply_amx_blocks, DType::bf16, rows, k);
     }
   }
 }
