@@ -62,9 +62,7 @@ struct Plan {
   // Floats for dk and dv of one problem.
   [[nodiscard]] int64_t sums() const { return 2 * problem.keys * padded; }
   // Floats for all sums.
-  [[nodiscard]] int64_t all_sums() const {
-    return sums() * (shared ? std::min(threads, items) : items * parts);
-  }
+  [[nodiscard]] int64_t all_sums() const { return sums() * (shared ? threads : items * parts); }
   // Floats of a thread beside the sums: q, do and dq transposed, q and do in rows, p and ds, k and
   // v.
   [[nodiscard]] int64_t scratch() const {
@@ -190,36 +188,36 @@ void block_gradient(const AttentionBackwardArguments& a, const Plan& plan, int64
   const float factor = a.scale * 1.44269504F;  // log2(e)
   const Range real = p.real_keys(batch);
   std::fill_n(block.dq, columns * kRows, 0.0F);
-  std::fill_n(block.q_rows, 2 * padded * kMaxRows, 0.0F);
+  const float* queries[kRows];
+  const float* gradients[kRows];
   for (int64_t r = 0; r < kRows; ++r) {
-    // Rows that do not exist are zeros which see nothing.
+    // Rows that do not exist repeat the last one, but see nothing.
     const bool exists = r < count;
     const int64_t source = row + std::min(r, count - 1);
+    const int64_t offset = p.offset_of(batch, key_head, source);
     const Range range = p.visible_keys(real, source / p.group);
     block.first[r] = static_cast<int32_t>(exists ? range.first : range.end);
     block.end[r] = static_cast<int32_t>(range.end);
     block.base[r] = std::numeric_limits<float>::infinity();
     block.delta[r] = 0;
-    if (!exists) {
-      for (int64_t c = 0; c < columns; ++c) block.q[c * kRows + r] = block.g[c * kRows + r] = 0;
-      continue;
-    }
-    const int64_t offset = p.offset_of(batch, key_head, source);
-    const float* q = a.q.as<float>() + offset;
-    const float* g = a.gradient.as<float>() + offset;
+    const float* q = queries[r] = a.q.as<float>() + offset;
+    const float* g = gradients[r] = a.gradient.as<float>() + offset;
+    if (!exists) continue;
+    std::fill(std::copy_n(q, columns, block.q_rows + r * padded), block.q_rows + (r + 1) * padded,
+              0.0F);
+    std::fill(std::copy_n(g, columns, block.g_rows + r * padded), block.g_rows + (r + 1) * padded,
+              0.0F);
     const float* output = a.output.as<float>() + offset;
     float delta = 0;
-    for (int64_t c = 0; c < columns; ++c) {
-      block.q[c * kRows + r] = q[c] * factor;
-      block.g[c * kRows + r] = g[c];
-      block.q_rows[r * padded + c] = q[c];
-      block.g_rows[r * padded + c] = g[c];
-    }
 #pragma omp simd reduction(+ : delta)
     for (int64_t c = 0; c < columns; ++c) delta += g[c] * output[c];
     block.delta[r] = delta;
     const float sum = a.log_sum_exp.as<float>()[offset / columns];
     if (sum != -std::numeric_limits<float>::infinity()) block.base[r] = sum;
+  }
+  for (int64_t lane = 0; lane < kRows; lane += kLanes) {
+    lanes_of_rows(queries + lane, columns, factor, block.q + lane, kRows);
+    lanes_of_rows(gradients + lane, columns, 1, block.g + lane, kRows);
   }
 
   for (int64_t start = block.first[0]; start < block.end[kRows - 1]; start += kKeys) {
@@ -239,9 +237,13 @@ void block_gradient(const AttentionBackwardArguments& a, const Plan& plan, int64
     add_all_rows<kRows>(block.q_rows, padded, columns, block.ds, count, keys, dk + start * padded);
   }
 
+  float* outputs[kRows];
   for (int64_t r = 0; r < count; ++r) {
-    float* dq = a.q_gradient.as<float>() + p.offset_of(batch, key_head, row + r);
-    for (int64_t c = 0; c < columns; ++c) dq[c] = block.dq[c * kRows + r] * a.scale;
+    outputs[r] = a.q_gradient.as<float>() + p.offset_of(batch, key_head, row + r);
+  }
+  for (int64_t lane = 0; lane < count; lane += kLanes) {
+    rows_of_lanes(block.dq + lane, kRows, columns, hn::Set(D(), a.scale), outputs + lane,
+                  std::min(kLanes, count - lane));
   }
 }
 
@@ -291,7 +293,7 @@ void add_parts(const AttentionBackwardArguments& a, const Plan& plan, int64_t it
 
 void attention_backward(const AttentionBackwardArguments& a, const Plan& plan, float* scratch,
                         float* sums) {
-#pragma omp parallel for schedule(static, 1)
+#pragma omp parallel for schedule(dynamic, 1)
   for (int64_t part = 0; part < plan.items * plan.parts; ++part) {
     const int64_t thread = omp_get_thread_num();
     const int64_t item = part / plan.parts;
