@@ -29,11 +29,18 @@ const loaded = new Map<string, Suite>();
 for (const name of names) loaded.set(name, (await suites[name]!()).suite);
 
 const specific = Object.assign({}, ...[...loaded.values()].map(({ options }) => options ?? {}));
-const parsed = parseArgs({ options: { ...specific, ...common }, allowPositionals: true });
-const values = parsed.values as Readonly<Record<string, string | boolean | undefined>>;
-const unknown = parsed.positionals.filter((word) => !(word in suites));
-if (names.length === 0 || unknown.length > 0 || values.help) {
-  if (unknown.length > 0) say(`error: there is no suite ${unknown.join(', ')}`);
+let values: Readonly<Record<string, string | boolean | undefined>> = {};
+let mistake = '';
+try {
+  const parsed = parseArgs({ options: { ...specific, ...common }, allowPositionals: true });
+  values = parsed.values as typeof values;
+  const unknown = parsed.positionals.filter((word) => !(word in suites));
+  if (unknown.length > 0) mistake = `there is no suite ${unknown.join(', ')}`;
+} catch (error) {
+  mistake = (error as Error).message.split('. ')[0] as string;
+}
+if (names.length === 0 || mistake !== '' || values.help) {
+  if (mistake !== '') say(`error: ${mistake}`);
   say(
     'usage: npm run bench -- SUITE… [--device cpu|cuda] [--quick] [--threads N] [--output DIR] [--no-peer]',
   );

@@ -5,6 +5,8 @@ import type { ProgressEvent } from '../../ts/common/events.js';
 import { cutWindows, windowIds } from '../../ts/data/text-windows.js';
 import { Tokenizer } from '../../ts/data/tokenizer.js';
 import { loadModel } from '../../ts/models/load-model.js';
+import { native } from '../../ts/native/addon.js';
+import { Tensor } from '../../ts/tensor/tensor.js';
 import { type EvaluateOptions, evaluate } from '../../ts/training/evaluate.js';
 import { assert, fails, test } from '../harness.js';
 import { temporaryDirectory } from '../temporary-directory.js';
@@ -124,6 +126,28 @@ test('aborting ends it within a second, before and during the work', async () =>
     'ABORTED',
   );
   assert.ok(performance.now() - stopped < 1000);
+});
+
+test('aborting ends it while weights are still being loaded', async () => {
+  const loading = async (at: number): Promise<number> => {
+    const controller = new AbortController();
+    const onProgress = ({ phase, completed }: ProgressEvent) => {
+      if (phase === 'evaluate' && completed === at) controller.abort();
+    };
+    const { signal } = controller;
+    // What an aborted evaluation had queued ends first.
+    const last = Tensor.from(new Float32Array(1), [1]);
+    await last.read();
+    last.dispose();
+    native().resetPeakMemory('cpu');
+    const before = native().memory('cpu').inUse;
+    const options = { text: stories, batch: 1, dtype: 'bf16', signal, onProgress } as const;
+    await fails(() => evaluate(babyllama, options), 'ABORTED');
+    return native().memory('cpu').peak - before;
+  };
+  const layer = 2 * (2 * 128 * 128 + 2 * 64 * 128 + 3 * 128 * 352);
+  assert.ok((await loading(0)) < layer);
+  assert.ok((await loading(1)) > 5 * layer);
 });
 
 test('options and texts that make no sense are refused', async () => {

@@ -63,16 +63,14 @@ export async function windowLosses(
 ): Promise<WindowLosses> {
   const { config } = checkpoint;
   const outer = loadOuter(checkpoint, plan.load);
-  const layers = plan.resident
-    ? config.layers.map((_, i) => loadLayer(checkpoint, i, plan.load))
-    : undefined;
+  const layers: LayerWeights[] = [];
   const frequencies = ropeTensor(config, checkpoint.device);
   const run: Run = {
     checkpoint,
     windows,
     plan,
     outer,
-    layers,
+    layers: plan.resident ? layers : undefined,
     frequencies,
     adapter,
     pacer: new Pacer(signal),
@@ -84,6 +82,11 @@ export async function windowLosses(
   try {
     report(0);
     await run.pacer.settle(frequencies);
+    for (let i = 0; plan.resident && i < config.layers.length; i++) {
+      throwIfAborted(signal, 'evaluate');
+      layers.push(loadLayer(checkpoint, i, plan.load));
+      await run.pacer.settle(frequencies);
+    }
     const start = performance.now();
     for (let first = 0; first < windows.count; first += plan.chunk) {
       throwIfAborted(signal, 'evaluate');
@@ -100,7 +103,7 @@ export async function windowLosses(
   } finally {
     frequencies.dispose();
     disposeOuter(outer);
-    for (const layer of layers ?? []) disposeLayer(layer);
+    for (const layer of layers) disposeLayer(layer);
   }
 }
 
