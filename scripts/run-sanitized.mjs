@@ -1,4 +1,5 @@
-// Builds the native tests with AddressSanitizer and UndefinedBehaviorSanitizer and runs them.
+// Builds the native tests with AddressSanitizer and UndefinedBehaviorSanitizer and runs them, or those
+// that doctest's own options pick: node scripts/run-sanitized.mjs -tc='*AMX*'
 import { spawnSync } from 'node:child_process';
 import { resolve } from 'node:path';
 import { buildNativeTests } from './native-tests.mjs';
@@ -6,7 +7,8 @@ import { buildNativeTests } from './native-tests.mjs';
 const program = buildNativeTests('build-sanitize', {
   defines: ['ESPALIER_SANITIZE=ON', 'CMAKE_BUILD_TYPE=Release'],
 });
-const { stdout, stderr, status, signal } = spawnSync(program, ['--no-colors=true'], {
+const options = ['--no-colors=true', ...process.argv.slice(2)];
+const { stdout, stderr, status, signal } = spawnSync(program, options, {
   encoding: 'utf8',
   env: {
     ...process.env,
