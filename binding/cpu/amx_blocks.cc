@@ -75,6 +75,7 @@ ESPALIER_AMX void multiply_rows(const Work& w, int64_t first, uint16_t* packed_r
         const SumTiles tiles = whole ? SumTiles::inside(target.c, n) : SumTiles::packed(sums);
         for (int64_t chunk = 0; chunk < w.depth.chunks; ++chunk) {
           const uint16_t* columns = f.columns_of(chunk, q, w.depth);
+          // Nothing needs to be fetched ahead; fetching what is there costs nothing.
           multiply_panels(rows_of(chunk, p), columns, w.depth.steps_of(chunk),
                           reinterpret_cast<const std::byte*>(columns),
                           chunk == 0 && !(whole && accumulate), tiles);
