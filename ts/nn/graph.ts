@@ -44,11 +44,6 @@ function sourceOf(tensor: Tensor): Source | undefined {
   return sources.get(tensor);
 }
 
-/** A second handle to the same elements, which no scope frees. */
-function alias(tensor: Tensor): Tensor {
-  return keep(noGrad(() => tensor.reshape(tensor.shape)));
-}
-
 function copyOf(tensor: Tensor): Tensor {
   const copy = keep(Tensor.zeros(tensor.shape, tensor.dtype, tensor.device));
   copy.copyFrom(tensor);
@@ -77,7 +72,7 @@ function record({ op, inputs, outputs, saved, backward }: OpRecord): void {
     sequence: counter++,
     outputShapes: outputs.map((output) => output.shape),
     inputs: inputs.map((input) => (input === undefined ? undefined : sourceOf(input))),
-    saved: saved.map(alias),
+    saved: saved.map((tensor) => new Tensor(tensor)),
     backward,
     references: outputs.length,
     released: false,
@@ -117,7 +112,7 @@ function reachable(root: Node): Node[] {
 
 /** Sums `gradient` into what arrived before; takes a handle of its own. */
 function arrive(before: Arrived | undefined, gradient: Tensor): Arrived {
-  if (before === undefined) return { tensor: alias(gradient), owned: false };
+  if (before === undefined) return { tensor: new Tensor(gradient), owned: false };
   if (before.owned) {
     accumulate(before.tensor, gradient);
     return before;
@@ -130,7 +125,7 @@ function arrive(before: Arrived | undefined, gradient: Tensor): Arrived {
 /** Adds `gradient` to what a parameter holds; `shared` ones are copied, since optimisers write. */
 function deliver(holder: GradientHolder, gradient: Tensor, shared: boolean): void {
   if (holder.grad !== undefined) accumulate(holder.grad, gradient);
-  else holder.grad = shared ? copyOf(gradient) : alias(gradient);
+  else holder.grad = shared ? copyOf(gradient) : new Tensor(gradient);
 }
 
 function sameShape(a: readonly number[], b: readonly number[]): boolean {

@@ -40,6 +40,23 @@ function typedArrayOf(data: readonly number[], dtype: DType): TypedArray {
   }
 }
 
+/** A tensor of the addon and how many tensors here hold it. */
+interface Share {
+  readonly handle: NativeTensor;
+  holders: number;
+}
+
+let disposedHandle: NativeTensor | undefined;
+
+/** A share whose handle the addon refuses as disposed, whatever others still hold. */
+function disposedShare(): Share {
+  if (disposedHandle === undefined) {
+    disposedHandle = native().tensorZeros([0], 'u8', 'cpu');
+    native().tensorDispose(disposedHandle);
+  }
+  return { handle: disposedHandle, holders: 0 };
+}
+
 /**
  * A contiguous row-major array in native memory on one device. Ops return tensors at once; their
  * content is computed by the device's stream in order, and `read()` resolves when it is there. Free
@@ -52,14 +69,29 @@ export class Tensor {
   readonly dtype: DType;
   /** Where it lives, such as `cpu`. */
   readonly device: string;
-  /** The addon's handle, for the functions of ops/. */
-  readonly handle: NativeTensor;
+  #share: Share;
   #disposed = false;
 
-  /** Wraps a handle of the addon and registers it with the current scope. */
-  constructor(handle: NativeTensor) {
-    const info = native().tensorInfo(handle);
-    this.handle = handle;
+  /**
+   * Wraps a handle of the addon and registers it with the current scope; or holds the content of
+   * another tensor beside it, in no scope and unrecorded: the memory lives until both are disposed.
+   *
+   * @throws EspalierError `CONFIG` for a tensor that has been disposed
+   */
+  constructor(source: NativeTensor | Tensor) {
+    if (source instanceof Tensor) {
+      if (source.#disposed) {
+        throw new EspalierError('CONFIG', 'tensor: the tensor has been disposed', { op: 'tensor' });
+      }
+      this.#share = source.#share;
+      this.#share.holders++;
+      this.shape = source.shape;
+      this.dtype = source.dtype;
+      this.device = source.device;
+      return;
+    }
+    const info = native().tensorInfo(source);
+    this.#share = { handle: source, holders: 1 };
     this.shape = info.shape;
     this.dtype = info.dtype;
     this.device = info.device;
@@ -88,6 +120,11 @@ export class Tensor {
   /** A tensor of zeros; dtype `f32` by default. */
   static zeros(shape: Shape, dtype: DType = 'f32', device = 'cpu'): Tensor {
     return new Tensor(native().tensorZeros(shape, dtype, device));
+  }
+
+  /** The addon's handle, for the functions of ops/. */
+  get handle(): NativeTensor {
+    return this.#share.handle;
   }
 
   /** Number of elements. */
@@ -201,7 +238,9 @@ export class Tensor {
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    native().tensorDispose(this.handle);
+    this.#share.holders--;
+    if (this.#share.holders === 0) native().tensorDispose(this.handle);
+    else this.#share = disposedShare();
     currentRecorder()?.disposed(this);
   }
 }

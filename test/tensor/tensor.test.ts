@@ -1,0 +1,38 @@
+import { native } from '../../ts/native/addon.js';
+import { add } from '../../ts/ops/add.js';
+import { scope } from '../../ts/tensor/scope.js';
+import { Tensor } from '../../ts/tensor/tensor.js';
+import { assert, fails, test } from '../harness.js';
+
+test('content that two tensors hold lives until both are disposed, in either order', async () => {
+  const { inUse: before, tensors } = native().memory();
+  for (const originalFirst of [true, false]) {
+    const original = Tensor.from([1, 2, 3]);
+    const second = new Tensor(original);
+    const [first, last] = originalFirst ? [original, second] : [second, original];
+    first.dispose();
+    first.dispose();
+    await fails(() => first.read(), 'CONFIG');
+    const refused = await fails(() => add(last, first), 'CONFIG');
+    assert.match(refused.message, 'disposed');
+    await fails(() => new Tensor(first), 'CONFIG');
+    assert.equal(await last.read(), Float32Array.of(1, 2, 3));
+    assert.equal(last.shape, [3]);
+    last.dispose();
+    await fails(() => last.read(), 'CONFIG');
+  }
+  assert.is(native().memory().tensors, tensors);
+  assert.is(native().memory().inUse, before);
+});
+
+test('a scope disposes what it made, not a second holder of it', async () => {
+  const made: Tensor[] = [];
+  scope(() => {
+    const tensor = Tensor.from([4]);
+    made.push(tensor, new Tensor(tensor));
+  });
+  const [tensor, second] = made as [Tensor, Tensor];
+  assert.ok(tensor.disposed);
+  assert.equal(await second.read(), Float32Array.of(4));
+  second.dispose();
+});
