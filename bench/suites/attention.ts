@@ -1,6 +1,5 @@
 import { attention, type AttentionOptions } from '../../ts/ops/attention.js';
 import { attentionBackward } from '../../ts/ops/attention-backward.js';
-import { installRecorder } from '../../ts/tensor/recorder.js';
 import { Tensor } from '../../ts/tensor/tensor.js';
 import { normals, roundToBf16, withDirectory, writeRaw } from '../data.js';
 import {
@@ -14,6 +13,7 @@ import {
   type SuiteContext,
 } from '../harness.js';
 import { Roofline, ROOFLINE_COLUMNS } from '../roofline.js';
+import { watchOps } from '../watch-ops.js';
 
 interface Problem {
   name: string;
@@ -62,21 +62,14 @@ async function measure(
   // What a training would keep, without a graph: a recorder sees it.
   const withLogarithms = (options: AttentionOptions) => {
     let logSumExp: Tensor | undefined;
-    installRecorder({
-      tracks: (tensor) => tensor === q,
-      record: ({ saved }) => {
+    watchOps(
+      (tensor) => tensor === q,
+      ({ saved }) => {
         logSumExp = saved[4]?.reshape([batch, tokens, heads]);
       },
-      backward: () => undefined,
-      disposed: () => undefined,
-    });
+    );
     const output = attention(q, k, v, options);
-    installRecorder({
-      tracks: () => false,
-      record: () => undefined,
-      backward: () => undefined,
-      disposed: () => undefined,
-    });
+    watchOps(() => false);
     return { q, k, v, output, logSumExp: logSumExp! };
   };
 

@@ -1,4 +1,3 @@
-import { installRecorder } from '../../ts/tensor/recorder.js';
 import { adamW } from '../../ts/ops/adam-w.js';
 import { normBackward } from '../../ts/ops/norm-backward.js';
 import { rmsNorm } from '../../ts/ops/rms-norm.js';
@@ -17,6 +16,7 @@ import {
   type Suite,
 } from '../harness.js';
 import { Roofline } from '../roofline.js';
+import { watchOps } from '../watch-ops.js';
 
 interface Sizes {
   rows: number;
@@ -96,12 +96,7 @@ export const suite: Suite = {
     before.dispose();
 
     // A loss that somebody wants the gradient of computes it in the same pass.
-    installRecorder({
-      tracks: (tensor) => tensor === logits,
-      record: () => undefined,
-      backward: () => undefined,
-      disposed: () => undefined,
-    });
+    watchOps((tensor) => tensor === logits);
     const elements = rows * width;
     const steps: { name: string; bytes: number; work: () => Tensor | Tensor[] }[] = [
       { name: 'rmsNorm', bytes: 8 * elements, work: () => rmsNorm(x, ones, EPS) },

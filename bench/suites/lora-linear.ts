@@ -2,7 +2,6 @@ import { cast } from '../../ts/ops/cast.js';
 import { linear, linearInputGradient } from '../../ts/ops/linear.js';
 import { loraLinear, loraLinearBackward } from '../../ts/ops/lora-linear.js';
 import { keep, scope } from '../../ts/tensor/scope.js';
-import { installRecorder } from '../../ts/tensor/recorder.js';
 import { Tensor } from '../../ts/tensor/tensor.js';
 import { normals, roundToBf16, withDirectory, writeRaw } from '../data.js';
 import {
@@ -16,6 +15,7 @@ import {
   type SuiteContext,
 } from '../harness.js';
 import { Roofline, ROOFLINE_COLUMNS } from '../roofline.js';
+import { watchOps } from '../watch-ops.js';
 
 /** Tokens, outputs, inputs, rank, and the speed over PEFT that is wanted on a CPU in f32 and bf16. */
 const SHAPES = [
@@ -67,14 +67,12 @@ async function measure(
     scope(() => {
       // What a training would keep, without a graph: the hidden activations come from a recorder.
       let hidden: Tensor | undefined;
-      installRecorder({
-        tracks: (tensor) => tensor === a,
-        record: (op) => {
+      watchOps(
+        (tensor) => tensor === a,
+        (op) => {
           hidden = op.saved.at(-1)?.reshape([tokens, rank]);
         },
-        backward: () => undefined,
-        disposed: () => undefined,
-      });
+      );
       const [y] = loraLinear(x, [{ weight, lora }], { products: dtype });
       const path = { ...lora, hidden: hidden!, wants: { a: true, b: true } };
       const parts = [{ gradient: dy, weight, lora: path }];

@@ -217,3 +217,39 @@ test('a walk that makes no sense is refused and leaves no gradient', () => {
   assert.match(error(() => two.backward(right)).message, 'product');
   for (const thing of [f, wrong, right, shared, one, two, p]) thing.dispose();
 });
+
+test('a walk in pieces gives the same bits as at once, and one given up frees what it kept', async () => {
+  const p = new Parameter(Tensor.from([1.5, -0.25, 3]));
+  const build = () =>
+    scope(() => {
+      let x = p.value;
+      for (let i = 0; i < 20; i++) x = sum(product(x, p.value), p.value);
+      return x;
+    });
+  const seed = Tensor.from([1, 2, 3]);
+  await p.value.read();
+  const before = memory();
+  const walk = async (pieces: number) => {
+    const f = build();
+    const walking = f.backwardInPieces(seed);
+    let steps = 0;
+    while (steps < pieces && !walking.next().done) steps++;
+    walking.return();
+    const gradient = p.grad && (await values(p.grad));
+    f.dispose();
+    p.zeroGrad();
+    await p.value.read();
+    assert.is(memory(), before, `after ${steps} pieces`);
+    return { steps, gradient };
+  };
+  const f = build();
+  f.backward(seed);
+  const expected = await values(p.grad);
+  f.dispose();
+  p.zeroGrad();
+  const whole = await walk(1000);
+  assert.equal(whole.gradient, expected);
+  assert.is(whole.steps, 40);
+  for (const pieces of [0, 1, 17, 39]) await walk(pieces);
+  for (const thing of [seed, p]) thing.dispose();
+});

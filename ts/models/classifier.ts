@@ -1,4 +1,5 @@
 import { EspalierError } from '../common/errors.js';
+import { atOnce, type Pieces } from '../common/pieces.js';
 import type { EncoderConfig } from '../formats/encoder-config.js';
 import type { ModelConfig } from '../formats/model-config.js';
 import type { AdapterSet } from '../nn/adapter-set.js';
@@ -11,7 +12,7 @@ import { rmsNorm } from '../ops/rms-norm.js';
 import { selectToken } from '../ops/select-token.js';
 import { softmaxCrossEntropy } from '../ops/softmax-cross-entropy.js';
 import { tanh } from '../ops/tanh.js';
-import { scope } from '../tensor/scope.js';
+import { scopeInPieces } from '../tensor/scope.js';
 import { settle } from '../tensor/settle.js';
 import { Tensor } from '../tensor/tensor.js';
 import { type ClassifierHead, classifierHead } from './classifier-head.js';
@@ -159,7 +160,7 @@ export class Classifier {
    */
   forward(inputIds: InputIds, options: ClassifyOptions = {}): Tensor {
     const batch = tokenBatch(inputIds, this.config, options);
-    return scope(() => this.#logits(batch, this.#context({})));
+    return atOnce(scopeInPieces(() => this.#logits(batch, this.#context({}))));
   }
 
   /**
@@ -169,6 +170,11 @@ export class Classifier {
    * @throws EspalierError as {@link forward}, and `SHAPE` for labels outside the classes
    */
   loss(inputIds: InputIds, options: LossOptions = {}): Tensor {
+    return atOnce(this.lossInPieces(inputIds, options));
+  }
+
+  /** As {@link loss}, a piece for each layer. */
+  *lossInPieces(inputIds: InputIds, options: LossOptions = {}): Pieces<Tensor> {
     const batch = tokenBatch(inputIds, this.config, options);
     const { labels } = batch;
     if (labels?.length !== batch.batch) {
@@ -182,9 +188,7 @@ export class Classifier {
         `labels: expected classes from 0 to ${this.labels.length - 1}, got ${label}`,
       );
     }
-    return scope(() =>
-      softmaxCrossEntropy(this.#logits(batch, this.#context(options)), this.#upload(labels)),
-    );
+    return yield* scopeInPieces(() => this.#meanLoss(batch, labels, this.#context(options)));
   }
 
   /**
@@ -225,8 +229,13 @@ export class Classifier {
     };
   }
 
-  #logits(batch: TokenBatch, context: ForwardContext): Tensor {
-    let x = this.#pooled(batch, context);
+  *#meanLoss(batch: TokenBatch, labels: Int32Array, context: ForwardContext): Pieces<Tensor> {
+    const logits = yield* this.#logits(batch, context);
+    return softmaxCrossEntropy(logits, this.#upload(labels));
+  }
+
+  *#logits(batch: TokenBatch, context: ForwardContext): Pieces<Tensor> {
+    let x = yield* this.#pooled(batch, context);
     const { layers, activation, bias, dropFirst } = this.#head;
     for (const [i, path] of layers.entries()) {
       const last = i === layers.length - 1;
@@ -239,17 +248,17 @@ export class Classifier {
   }
 
   /** The state of the first token, or in a decoder of the last one that is not padding. */
-  #pooled(batch: TokenBatch, context: ForwardContext): Tensor {
+  *#pooled(batch: TokenBatch, context: ForwardContext): Pieces<Tensor> {
     const { trunk } = this;
     const first = new Int32Array(batch.batch);
     if (!(trunk instanceof Decoder)) {
-      return selectToken(trunk.hiddenStates(batch, context), this.#upload(first));
+      return selectToken(yield* trunk.stream(batch, context), this.#upload(first));
     }
     const last = first.map((_, row) => {
       const mask = batch.attentionMask?.subarray(row * batch.sequence, (row + 1) * batch.sequence);
       return mask === undefined ? batch.sequence - 1 : Math.max(0, mask.lastIndexOf(1));
     });
-    const stream = trunk.stream(batch, context);
+    const stream = yield* trunk.stream(batch, context);
     const chosen = selectToken(stream, this.#upload(last));
     return rmsNorm(chosen, trunk.outer.finalNorm, trunk.config.rmsNormEps);
   }

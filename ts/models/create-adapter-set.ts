@@ -1,5 +1,5 @@
-import { breathe } from '../common/abort.js';
 import { EspalierError } from '../common/errors.js';
+import { atOnce, type Pieces } from '../common/pieces.js';
 import { deriveSeed, Random } from '../common/random.js';
 import type { AdapterConfig } from '../formats/adapter-config.js';
 import { type ModuleRank, moduleRanks, targetedModules } from '../formats/adapter-modules.js';
@@ -27,36 +27,18 @@ export function createAdapterSet(
   config: AdapterConfig,
   seed: number,
 ): AdapterSet {
-  const making = modulesInTurn(model, config, seed);
-  for (;;) {
-    const { done, value } = making.next();
-    if (done === true) return value;
-  }
+  return atOnce(adapterSetInPieces(model, config, seed));
 }
 
 /**
- * As {@link createAdapterSet}, with a turn of the event loop between two modules: the random numbers
- * of a large model take longer than others should wait.
- * @throws EspalierError as `createAdapterSet`
+ * As {@link createAdapterSet}, a piece for each module: the random numbers of a large model take
+ * longer than others should wait.
  */
-export async function createAdapterSetInTurns(
+export function* adapterSetInPieces(
   model: AdaptableModel,
   config: AdapterConfig,
   seed: number,
-): Promise<AdapterSet> {
-  const making = modulesInTurn(model, config, seed);
-  for (;;) {
-    const { done, value } = making.next();
-    if (done === true) return value;
-    await breathe();
-  }
-}
-
-function* modulesInTurn(
-  model: AdaptableModel,
-  config: AdapterConfig,
-  seed: number,
-): Generator<undefined, AdapterSet> {
+): Pieces<AdapterSet> {
   const paths = targetedModules(config, [...model.linears.keys()]);
   if (paths.length === 0) {
     throw new EspalierError('CONFIG', 'adapter: no linear layer of the model is targeted', {
@@ -65,24 +47,29 @@ function* modulesInTurn(
   }
   const ranks = moduleRanks(config, paths);
   const adapters = new Map<string, LoraAdapter>();
-  for (const [i, path] of paths.entries()) {
-    const { weight } = model.linears.get(path) as LinearWeights;
-    const [rows, columns] = weight.shape as [number, number];
-    const { rank, alpha } = ranks.get(path) as ModuleRank;
-    const options = {
-      rank,
-      alpha,
-      rankStabilized: config.useRslora,
-      dropout: config.loraDropout,
-    };
-    const random = new Random(deriveSeed(seed, i));
-    try {
-      adapters.set(path, LoraAdapter.create(rows, columns, options, random, weight.device));
-    } catch (error) {
-      for (const adapter of adapters.values()) adapter.dispose();
-      throw named(error, path);
+  let complete = false;
+  try {
+    for (const [i, path] of paths.entries()) {
+      const { weight } = model.linears.get(path) as LinearWeights;
+      const [rows, columns] = weight.shape as [number, number];
+      const { rank, alpha } = ranks.get(path) as ModuleRank;
+      const options = {
+        rank,
+        alpha,
+        rankStabilized: config.useRslora,
+        dropout: config.loraDropout,
+      };
+      const random = new Random(deriveSeed(seed, i));
+      try {
+        adapters.set(path, LoraAdapter.create(rows, columns, options, random, weight.device));
+      } catch (error) {
+        throw named(error, path);
+      }
+      yield;
     }
-    yield undefined;
+    complete = true;
+  } finally {
+    if (!complete) for (const adapter of adapters.values()) adapter.dispose();
   }
   return new AdapterSet(adapters, savedHead(model));
 }

@@ -1,4 +1,5 @@
 import { EspalierError } from '../common/errors.js';
+import { atOnce, type Pieces } from '../common/pieces.js';
 import type { ModelConfig } from '../formats/model-config.js';
 import type { AdapterSet } from '../nn/adapter-set.js';
 import { noGrad } from '../nn/no-grad.js';
@@ -7,7 +8,7 @@ import { recompute } from '../nn/recompute.js';
 import { embedding } from '../ops/embedding.js';
 import type { Shape } from '../native/types.js';
 import { isTracked } from '../tensor/recorder.js';
-import { scope } from '../tensor/scope.js';
+import { scope, scopeInPieces } from '../tensor/scope.js';
 import { Tensor } from '../tensor/tensor.js';
 import {
   headLogits,
@@ -176,7 +177,7 @@ export class Decoder {
   forward(inputIds: InputIds, options: ForwardOptions = {}): Tensor {
     const batch = tokenBatch(inputIds, this.config, options);
     return scope(() => {
-      const x = this.stream(batch, this.context());
+      const x = atOnce(this.stream(batch, this.context()));
       return headLogits(this.config, this.outer, x);
     });
   }
@@ -189,6 +190,11 @@ export class Decoder {
    * @throws EspalierError as {@link forward}
    */
   loss(inputIds: InputIds, options: LossOptions = {}): Tensor {
+    return atOnce(this.lossInPieces(inputIds, options));
+  }
+
+  /** As {@link loss}, a piece for each layer. */
+  *lossInPieces(inputIds: InputIds, options: LossOptions = {}): Pieces<Tensor> {
     const batch = tokenBatch(inputIds, this.config, options);
     const labels = batch.labels ?? unpadded(batch);
     if (labels.length !== batch.inputIds.length) {
@@ -197,11 +203,7 @@ export class Decoder {
         `labels: expected ${batch.inputIds.length} tokens, got ${labels.length}`,
       );
     }
-    return scope(() => {
-      const x = this.stream(batch, this.context(options));
-      const targets = this.#upload(shiftedTargets(labels, batch.sequence));
-      return headMeanLoss(this.config, this.outer, x, targets);
-    });
+    return yield* scopeInPieces(() => this.#meanLoss(batch, labels, this.context(options)));
   }
 
   /**
@@ -257,18 +259,22 @@ export class Decoder {
    * @returns f32 like `x`
    */
   throughLayers(x: Tensor, from: number, to: number, options: HiddenStatesOptions = {}): Tensor {
+    return scope(() => atOnce(this.#through(x, from, to, options)));
+  }
+
+  /** As {@link throughLayers}, a piece for each layer, in the scope around. */
+  *#through(x: Tensor, from: number, to: number, options: HiddenStatesOptions): Pieces<Tensor> {
     const { onStream, layerOptions, context = this.context() } = options;
-    return scope(() => {
-      let stream = x;
-      for (const [i, layer] of this.layers.slice(from, to).entries()) {
-        onStream?.(stream, from + i);
-        const next = this.#layer(layer, stream, { context, ...layerOptions?.(from + i) });
-        if (onStream === undefined && stream !== x) stream.dispose();
-        stream = next;
-      }
-      onStream?.(stream, to);
-      return stream;
-    });
+    let stream = x;
+    for (const [i, layer] of this.layers.slice(from, to).entries()) {
+      onStream?.(stream, from + i);
+      const next = this.#layer(layer, stream, { context, ...layerOptions?.(from + i) });
+      if (onStream === undefined && stream !== x) stream.dispose();
+      stream = next;
+      yield;
+    }
+    onStream?.(stream, to);
+    return stream;
   }
 
   /** Frees the weights. Idempotent. */
@@ -319,27 +325,37 @@ export class Decoder {
   }
 
   /**
-   * The residual stream leaving the last layer for a checked batch, padding hidden.
+   * The residual stream leaving the last layer for a checked batch, padding hidden; a piece for each
+   * layer.
    * @returns f32 [batch, sequence, hidden]
    */
-  stream(batch: TokenBatch, context: ForwardContext): Tensor {
-    return scope(() => {
-      const cache = this.prefixCache;
-      const frozen = () =>
-        frozenDepth([this.outer.embedding], this.layers.map(partsOf), context.adapters);
-      const depth = cache === undefined ? 0 : frozen();
-      if (cache === undefined || depth === 0) {
-        return this.hiddenStates(this.#idsOf(batch), { context: this.#masked(batch, context) });
-      }
-      const x = cache.stream(batch, depth, (sample) =>
-        noGrad(() => {
-          const entering = embedding(this.#idsOf(sample), this.outer.embedding);
-          return this.throughLayers(entering, 0, depth, { context: this.#masked(sample, {}) });
-        }),
-      );
-      const options = { context: this.#masked(batch, context) };
-      return this.throughLayers(x, depth, this.layers.length, options);
-    });
+  stream(batch: TokenBatch, context: ForwardContext): Pieces<Tensor> {
+    return scopeInPieces(() => this.#fromTokens(batch, context));
+  }
+
+  *#fromTokens(batch: TokenBatch, context: ForwardContext): Pieces<Tensor> {
+    const cache = this.prefixCache;
+    const depth =
+      cache === undefined
+        ? 0
+        : frozenDepth([this.outer.embedding], this.layers.map(partsOf), context.adapters);
+    const x =
+      cache === undefined || depth === 0
+        ? embedding(this.#idsOf(batch), this.outer.embedding)
+        : cache.stream(batch, depth, (sample) =>
+            noGrad(() => {
+              const entering = embedding(this.#idsOf(sample), this.outer.embedding);
+              return this.throughLayers(entering, 0, depth, { context: this.#masked(sample, {}) });
+            }),
+          );
+    const options = { context: this.#masked(batch, context) };
+    return yield* this.#through(x, depth, this.layers.length, options);
+  }
+
+  *#meanLoss(batch: TokenBatch, labels: Int32Array, context: ForwardContext): Pieces<Tensor> {
+    const x = yield* this.stream(batch, context);
+    const targets = this.#upload(shiftedTargets(labels, batch.sequence));
+    return headMeanLoss(this.config, this.outer, x, targets);
   }
 }
 

@@ -1,3 +1,4 @@
+import { atOnce, type Pieces } from '../common/pieces.js';
 import type { Products } from '../native/addon.js';
 import type { EncoderConfig } from '../formats/encoder-config.js';
 import { noGrad } from '../nn/no-grad.js';
@@ -9,7 +10,7 @@ import { embedding } from '../ops/embedding.js';
 import { gelu } from '../ops/gelu.js';
 import { layerNorm } from '../ops/layer-norm.js';
 import { isTracked } from '../tensor/recorder.js';
-import { scope } from '../tensor/scope.js';
+import { scope, scopeInPieces } from '../tensor/scope.js';
 import { Tensor } from '../tensor/tensor.js';
 import { encoderLayerNames, encoderOuterNames, encoderPrefix } from './encoder-names.js';
 import { dropoutSeedAt, type ForwardContext } from './forward-context.js';
@@ -79,26 +80,39 @@ export class Encoder {
    * @returns f32 [batch, sequence, hidden]
    */
   hiddenStates(batch: TokenBatch, context: ForwardContext): Tensor {
-    return scope(() => {
-      const through = (x: Tensor, from: number, to: number, inside: ForwardContext): Tensor => {
-        let stream = x;
-        for (let layer = from; layer < to; layer++) {
-          const next = this.#layer(stream, layer, inside);
-          stream.dispose();
-          stream = next;
-        }
-        return stream;
-      };
-      const cache = this.prefixCache;
-      const depth = this.#cachedDepth(context);
-      const x =
-        cache === undefined || depth === 0
-          ? this.embed(batch, context)
-          : cache.stream(batch, depth, (sample) =>
-              noGrad(() => through(this.embed(sample, {}), 0, depth, this.#masked(sample, {}))),
-            );
-      return through(x, depth, this.config.numHiddenLayers, this.#masked(batch, context));
-    });
+    return atOnce(this.stream(batch, context));
+  }
+
+  /** As {@link hiddenStates}, a piece for each layer. */
+  stream(batch: TokenBatch, context: ForwardContext): Pieces<Tensor> {
+    return scopeInPieces(() => this.#fromTokens(batch, context));
+  }
+
+  *#fromTokens(batch: TokenBatch, context: ForwardContext): Pieces<Tensor> {
+    const cache = this.prefixCache;
+    const depth = this.#cachedDepth(context);
+    const x =
+      cache === undefined || depth === 0
+        ? this.embed(batch, context)
+        : cache.stream(batch, depth, (sample) =>
+            noGrad(() =>
+              atOnce(this.#through(this.embed(sample, {}), 0, depth, this.#masked(sample, {}))),
+            ),
+          );
+    const inside = this.#masked(batch, context);
+    return yield* this.#through(x, depth, this.config.numHiddenLayers, inside);
+  }
+
+  /** Through the layers `[from, to)`, in the scope around. */
+  *#through(x: Tensor, from: number, to: number, context: ForwardContext): Pieces<Tensor> {
+    let stream = x;
+    for (let layer = from; layer < to; layer++) {
+      const next = this.#layer(stream, layer, context);
+      stream.dispose();
+      stream = next;
+      yield;
+    }
+    return stream;
   }
 
   /** The stream entering the first layer, f32 [batch, sequence, hidden]. */

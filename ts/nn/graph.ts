@@ -1,4 +1,5 @@
 import { EspalierError } from '../common/errors.js';
+import type { Pieces } from '../common/pieces.js';
 import { accumulate } from '../ops/accumulate.js';
 import { add } from '../ops/add.js';
 import {
@@ -155,7 +156,8 @@ function stepBack(node: Node, slots: Map<Node, (Arrived | undefined)[]>): void {
   for (const gradient of arrived) gradient?.tensor.dispose();
 }
 
-function backward(root: Tensor, gradient: Tensor | undefined): void {
+/** The walk back from `root`, a piece for each op; as `Tensor.backward`. */
+function* walkBack(root: Tensor, gradient: Tensor | undefined): Pieces<void> {
   const source = sources.get(root);
   if (source === undefined) refuse('CONFIG', 'no trainable parameter leads to this tensor');
   if (gradient === undefined && root.size !== 1) {
@@ -179,6 +181,7 @@ function backward(root: Tensor, gradient: Tensor | undefined): void {
     for (const node of nodes) {
       scope(() => stepBack(node, slots));
       release(node);
+      yield;
     }
   } finally {
     for (const slot of slots.values()) for (const left of slot) left?.tensor.dispose();
@@ -189,7 +192,7 @@ function backward(root: Tensor, gradient: Tensor | undefined): void {
 const graph: Recorder = {
   tracks: (tensor) => isRecording() && (trainable.has(tensor) || sources.has(tensor)),
   record,
-  backward,
+  walkBack,
   disposed,
 };
 

@@ -1,3 +1,4 @@
+import type { Pieces } from '../common/pieces.js';
 import type { Tensor } from './tensor.js';
 
 /**
@@ -34,8 +35,8 @@ export interface Recorder {
   tracks(tensor: Tensor): boolean;
   /** Takes note of an op of which some input is tracked. */
   record(op: OpRecord): void;
-  /** Walks back from `root`. */
-  backward(root: Tensor, gradient: Tensor | undefined): void;
+  /** Walks back from `root`, a piece for each op. */
+  walkBack(root: Tensor, gradient: Tensor | undefined): Pieces<void>;
   /** A tensor was disposed. */
   disposed(tensor: Tensor): void;
 }

@@ -1,3 +1,4 @@
+import { atOnce, inTurns, type Pieces } from '../common/pieces.js';
 import { native } from '../native/addon.js';
 
 let open = false;
@@ -19,4 +20,19 @@ export function region<T>(device: string, key: string, body: () => T): T {
     open = false;
     native().endRegion(device);
   }
+}
+
+/**
+ * As {@link region}, of work in pieces: on the CPU, which has no graphs, the event loop is served
+ * between them; a GPU gets them all in one turn, since a graph must not mix with others' ops.
+ *
+ * @throws EspalierError `ABORTED`, and what the work throws
+ */
+export async function regionInTurns<T>(
+  device: string,
+  key: string,
+  pieces: Pieces<T>,
+  { signal, op }: { signal?: AbortSignal | undefined; op?: string } = {},
+): Promise<T> {
+  return device === 'cpu' ? inTurns(pieces, signal, op) : region(device, key, () => atOnce(pieces));
 }

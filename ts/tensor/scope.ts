@@ -1,4 +1,5 @@
 import { EspalierError } from '../common/errors.js';
+import type { Pieces } from '../common/pieces.js';
 
 /** What a scope can free. */
 export interface Disposable {
@@ -77,12 +78,46 @@ export function scope<R>(body: () => R): R {
         op: 'scope',
       });
     }
-    for (const tensor of tensorsIn(result)) {
-      if (inner.release(tensor)) stack.at(-2)?.add(tensor);
-    }
+    handOver(result, inner, stack.at(-2));
     return result;
   } finally {
     stack.pop();
     inner.close();
+  }
+}
+
+/**
+ * As {@link scope}, of work in pieces: what others make between two of them is not its own. Given up
+ * before its end, it disposes what it made.
+ */
+export function* scopeInPieces<R>(body: () => Pieces<R>): Pieces<R> {
+  const inner = new Scope();
+  let pieces: Pieces<R> | undefined;
+  try {
+    for (;;) {
+      stack.push(inner);
+      let piece: IteratorResult<undefined, R>;
+      try {
+        pieces ??= body();
+        piece = pieces.next();
+      } finally {
+        stack.pop();
+      }
+      if (piece.done) {
+        handOver(piece.value, inner, stack.at(-1));
+        return piece.value;
+      }
+      yield;
+    }
+  } finally {
+    pieces?.return(undefined as R);
+    inner.close();
+  }
+}
+
+/** Passes the tensors of a result on to the scope around. */
+function handOver(result: unknown, inner: Scope, outer: Scope | undefined): void {
+  for (const tensor of tensorsIn(result)) {
+    if (inner.release(tensor)) outer?.add(tensor);
   }
 }

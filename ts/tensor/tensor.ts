@@ -1,4 +1,5 @@
 import { EspalierError } from '../common/errors.js';
+import { atOnce, type Pieces } from '../common/pieces.js';
 import { native, type NativeTensor } from '../native/addon.js';
 import type { DType, Shape, TypedArray } from '../native/types.js';
 import { currentRecorder, record } from './recorder.js';
@@ -192,13 +193,18 @@ export class Tensor {
    * when a gradient is missing or does not fit
    */
   backward(gradient?: Tensor): void {
+    atOnce(this.backwardInPieces(gradient));
+  }
+
+  /** As {@link backward}, a piece for each op. Given up before its end, it frees what it kept. */
+  *backwardInPieces(gradient?: Tensor): Pieces<void> {
     const recorder = currentRecorder();
     if (recorder === undefined) {
       throw new EspalierError('CONFIG', 'backward: no trainable parameter leads to this tensor', {
         op: 'backward',
       });
     }
-    recorder.backward(this, gradient);
+    yield* recorder.walkBack(this, gradient);
   }
 
   /**

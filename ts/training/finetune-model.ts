@@ -1,8 +1,9 @@
 import { EspalierError } from '../common/errors.js';
+import { inTurns } from '../common/pieces.js';
 import { type AdapterConfig, makeAdapterConfig } from '../formats/adapter-config.js';
 import { Classifier } from '../models/classifier.js';
 import { classifierHead, isEncoder } from '../models/classifier-head.js';
-import { createAdapterSetInTurns } from '../models/create-adapter-set.js';
+import { adapterSetInPieces } from '../models/create-adapter-set.js';
 import type { Decoder } from '../models/decoder.js';
 import { loadClassifier } from '../models/load-classifier.js';
 import { loadModel } from '../models/load-model.js';
@@ -56,7 +57,7 @@ export async function openFinetuneModel(
       return { model, config: undefined, dispose: () => model.dispose() };
     }
     const config = adapterConfig(model, options, directory);
-    const set = await createAdapterSetInTurns(model, config, seed);
+    const set = await inTurns(adapterSetInPieces(model, config, seed));
     model.adapter = set;
     const dispose = () => {
       set.dispose();

@@ -1,13 +1,14 @@
 import { breathe } from '../common/abort.js';
 import { EspalierError } from '../common/errors.js';
+import type { Pieces } from '../common/pieces.js';
 import { deriveSeed } from '../common/random.js';
 import type { LossOptions } from '../models/decoder.js';
 import type { TokenBatch } from '../models/token-batch.js';
 import { clipGradNorm } from '../nn/clip-grad-norm.js';
 import type { Optimizer } from '../nn/optimizer.js';
 import type { Parameter } from '../nn/parameter.js';
-import { region } from '../tensor/region.js';
-import { scope } from '../tensor/scope.js';
+import { regionInTurns } from '../tensor/region.js';
+import { scopeInPieces } from '../tensor/scope.js';
 import { settle, settleNumber } from '../tensor/settle.js';
 import { Tensor } from '../tensor/tensor.js';
 
@@ -15,6 +16,8 @@ import { Tensor } from '../tensor/tensor.js';
 export interface TrainableModel {
   /** The mean loss of a batch, with a way back to the parameters. */
   loss(batch: TokenBatch, options?: LossOptions): Tensor;
+  /** As `loss`, in pieces between which the event loop is served; default: `loss` in one turn. */
+  lossInPieces?(batch: TokenBatch, options?: LossOptions): Pieces<Tensor>;
   /** What is trained. */
   trainableParameters(): Iterable<[string, Parameter]>;
 }
@@ -99,7 +102,9 @@ export class Trainer {
     try {
       for (const [i, batch] of batches.entries()) {
         await breathe(signal, 'training');
-        losses.push(this.#walk(batch, i, (counts[i] as number) / Math.max(1, targets)));
+        losses.push(
+          await this.#queue(batch, i, (counts[i] as number) / Math.max(1, targets), signal),
+        );
         // One batch is computed while the next is being queued, no more.
         if (i > 0) await settle(losses[i - 1] as Tensor, signal);
       }
@@ -141,17 +146,32 @@ export class Trainer {
   }
 
   /** Forward and backward of one batch, whose share in the step's loss is `weight`. */
-  #walk(batch: TokenBatch, index: number, weight: number): Tensor {
+  #queue(
+    batch: TokenBatch,
+    index: number,
+    weight: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Tensor> {
     const { seed, gradientCheckpointing } = this.#options;
     const device = this.#parameters()[0]?.value.device ?? 'cpu';
-    return region(device, `training step [${batch.batch}, ${batch.sequence}]`, () => {
-      const loss = this.#model.loss(batch, {
-        dropoutSeed: deriveSeed(deriveSeed(seed, this.#step), index),
-        gradientCheckpointing,
-      });
-      scope(() => loss.backward(Tensor.from([weight], [1], { device }).reshape(loss.shape)));
-      return loss;
-    });
+    const options = {
+      dropoutSeed: deriveSeed(deriveSeed(seed, this.#step), index),
+      gradientCheckpointing,
+    };
+    const walk = scopeInPieces(() => this.#walk(batch, weight, device, options));
+    const key = `training step [${batch.batch}, ${batch.sequence}]`;
+    return regionInTurns(device, key, walk, { signal, op: 'training' });
+  }
+
+  *#walk(batch: TokenBatch, weight: number, device: string, options: LossOptions): Pieces<Tensor> {
+    const model = this.#model;
+    const loss =
+      model.lossInPieces === undefined
+        ? model.loss(batch, options)
+        : yield* model.lossInPieces(batch, options);
+    const share = Tensor.from([weight], [1], { device }).reshape(loss.shape);
+    yield* loss.backwardInPieces(share);
+    return loss;
   }
 
   #parameters(): Parameter[] {
