@@ -7,7 +7,7 @@ import { breathe } from './abort.js';
 export type Pieces<R> = Generator<undefined, R, undefined>;
 
 /** Milliseconds of a turn. */
-const TURN = 4;
+const TURN = 2;
 
 /** Does all of it in this turn of the event loop. */
 export function atOnce<R>(pieces: Pieces<R>): R {
