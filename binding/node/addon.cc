@@ -4,7 +4,6 @@
 #include "binding/node/mapped_file_object.h"
 #include "binding/node/napi_setup.h"
 #include "binding/node/registry.h"
-#include "binding/node/tensor_object.h"
 
 namespace espalier::node {
 
@@ -23,7 +22,6 @@ Napi::Value call(const Napi::CallbackInfo& info) {
 Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   auto* environment = new Environment(env);
   env.SetInstanceData(environment);
-  environment->tensor_class = Napi::Persistent(TensorObject::define(env));
   environment->mapped_file_class = Napi::Persistent(MappedFileObject::define(env));
   for (Registration::Entry& entry : Registration::entries()) {
     exports.Set(entry.name, Napi::Function::New(env, call, entry.name, &entry));

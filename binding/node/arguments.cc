@@ -3,7 +3,7 @@
 #include <cmath>
 #include <vector>
 
-#include "binding/node/tensor_object.h"
+#include "binding/node/environment.h"
 
 namespace espalier::node {
 namespace {
@@ -46,12 +46,10 @@ void Arguments::fail(const std::string& name, const char* expected, Napi::Value 
 }
 
 Tensor Arguments::tensor_of(const Napi::Value& value, const std::string& name) const {
-  const TensorObject* object = TensorObject::from(value);
-  if (object == nullptr) fail(name, "a tensor", value);
-  if (!object->tensor()) {
-    throw Error(ErrorCode::config, op_, name + ": the tensor has been disposed");
-  }
-  return *object->tensor();
+  const TensorHandles& tensors = Environment::of(value.Env()).tensors;
+  const Tensor* tensor = tensors.find(value);
+  if (tensor == nullptr) fail(name, "a tensor that has not been disposed", value);
+  return *tensor;
 }
 
 Tensor Arguments::tensor(size_t index, const char* name) const {
@@ -122,7 +120,7 @@ DType Arguments::dtype(size_t index, const char* name) const {
 }
 
 Napi::Value Arguments::wrap(const Tensor& tensor) const {
-  return TensorObject::wrap(info_.Env(), tensor);
+  return Environment::of(info_.Env()).tensors.make(info_.Env(), tensor);
 }
 
 Napi::Value Arguments::wrap(const ops::OptionalTensor& tensor) const {

@@ -92,13 +92,4 @@ Environment::Environment(Napi::Env env) : mailbox(std::make_shared<Mailbox>(env)
   napi_add_env_cleanup_hook(env, on_environment_end, this);
 }
 
-void Environment::account(Napi::BasicEnv env, int64_t bytes) {
-  constexpr int64_t kStep = int64_t{1} << 30;
-  held_bytes_ += bytes;
-  const int64_t unreported = held_bytes_ - reported_bytes_;
-  if (unreported < kStep && unreported > -kStep) return;
-  reported_bytes_ = held_bytes_;
-  Napi::MemoryManagement::AdjustExternalMemory(env, unreported);
-}
-
 }  // namespace espalier::node

@@ -9,6 +9,7 @@
 #include "binding/core/status.h"
 #include "binding/core/stream.h"
 #include "binding/node/napi_setup.h"
+#include "binding/node/tensor_handles.h"
 
 namespace espalier::node {
 
@@ -54,22 +55,11 @@ struct Environment {
 
   std::shared_ptr<Mailbox> mailbox;
   OwnerId owner;
-  int64_t live_tensors = 0;    ///< handles that JavaScript has not disposed
-  int64_t leaked_tensors = 0;  ///< handles that were collected without dispose()
-  Napi::FunctionReference tensor_class;
+  TensorHandles tensors;
   Napi::FunctionReference mapped_file_class;
-
-  /// Adds to the native bytes that handles hold, and tells the garbage collector when the sum has
-  /// moved by more than a gigabyte: it starts a collection of everything for every 64 MB it hears
-  /// of, while tensors are disposed long before it could help.
-  void account(Napi::BasicEnv env, int64_t bytes);
 
   /// The instance data of `env`.
   static Environment& of(Napi::Env env) { return *env.GetInstanceData<Environment>(); }
-
- private:
-  int64_t held_bytes_ = 0;
-  int64_t reported_bytes_ = 0;
 };
 
 }  // namespace espalier::node

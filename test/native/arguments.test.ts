@@ -100,11 +100,24 @@ test('no function of the addon crashes on garbage, and every refusal has a code'
   assert.equal(check, Float32Array.of(1, 2));
 });
 
-test('the classes behind the handles cannot be constructed or imitated', async () => {
-  const handle = Tensor.from([1]).handle as unknown as { constructor: new () => unknown };
-  assert.throws(() => new handle.constructor());
-  const imitation = Object.create(Object.getPrototypeOf(handle)) as NativeTensor;
-  await fails(() => native().tensorRead(imitation), 'CONFIG');
+test('nothing that is made of a handle passes for one', async () => {
+  const tensor = Tensor.from([1]);
+  const handle = tensor.handle as NativeTensor & { constructor: new () => unknown };
+  const imitations = {
+    'of the same class': new handle.constructor(),
+    'with the same prototype': Object.create(Object.getPrototypeOf(handle)),
+    'with the handle as prototype': Object.create(handle),
+    proxy: new Proxy(handle, {}),
+    copy: { ...handle },
+    'all its properties': Object.defineProperties({}, Object.getOwnPropertyDescriptors(handle)),
+    clone: structuredClone(handle),
+  };
+  for (const [how, imitation] of Object.entries(imitations)) {
+    const error = await fails(() => native().tensorRead(imitation as NativeTensor), 'CONFIG');
+    assert.match(error.message, 'expected a tensor', how);
+  }
+  assert.equal(await tensor.read(), Float32Array.of(1));
+  tensor.dispose();
 });
 
 test('a disposed tensor is refused, and disposing twice is harmless', async () => {

@@ -239,7 +239,7 @@ test('a walk in pieces gives the same bits as at once, and one given up frees wh
     f.dispose();
     p.zeroGrad();
     await p.value.read();
-    assert.is(memory(), before, `after ${steps} pieces`);
+    assert.ok(memory() <= before, `native memory grew after ${steps} pieces`);
     return { steps, gradient };
   };
   const f = build();

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { native } from '../../ts/native/addon.js';
 import { add } from '../../ts/ops/add.js';
 import { scope } from '../../ts/tensor/scope.js';
@@ -35,4 +37,27 @@ test('a scope disposes what it made, not a second holder of it', async () => {
   assert.ok(tensor.disposed);
   assert.equal(await second.read(), Float32Array.of(4));
   second.dispose();
+});
+
+test('what nobody disposed goes with its tensors, and is counted', async () => {
+  setFlagsFromString('--expose-gc');
+  const collectGarbage = runInNewContext('gc') as () => void;
+  const turn = () => new Promise((resolve) => setImmediate(resolve));
+  const before = native().memory();
+  const waste = () => {
+    for (let i = 0; i < 100; i++) {
+      const tensor = Tensor.zeros([1000]);
+      if (i % 2 === 0) tensor.dispose();
+    }
+  };
+  waste();
+  for (let i = 0; i < 10 && native().memory().tensors > before.tensors; i++) {
+    await turn();
+    collectGarbage();
+    await turn();
+  }
+  const { tensors, leaked, inUse } = native().memory();
+  assert.is(tensors, before.tensors);
+  assert.is(leaked, before.leaked + 50);
+  assert.is(inUse, before.inUse);
 });

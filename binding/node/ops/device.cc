@@ -55,8 +55,8 @@ const Registration kMemory("memory", [](const Arguments& a) -> Napi::Value {
   set("inUse", static_cast<double>(statistics.in_use));
   set("cached", static_cast<double>(statistics.cached));
   set("peak", static_cast<double>(statistics.peak));
-  set("tensors", static_cast<double>(environment.live_tensors));
-  set("leaked", static_cast<double>(environment.leaked_tensors));
+  set("tensors", static_cast<double>(environment.tensors.live()));
+  set("leaked", static_cast<double>(environment.tensors.leaked()));
   return result;
 });
 

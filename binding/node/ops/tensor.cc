@@ -9,7 +9,6 @@
 #include "binding/node/errors.h"
 #include "binding/node/mapped_file_object.h"
 #include "binding/node/registry.h"
-#include "binding/node/tensor_object.h"
 #include "binding/ops/to_device.h"
 
 namespace espalier::node {
@@ -216,9 +215,7 @@ const Registration kReadSync("tensorReadSync", [](const Arguments& a) -> Napi::V
 
 // tensorDispose(tensor)
 const Registration kDispose("tensorDispose", [](const Arguments& a) -> Napi::Value {
-  TensorObject* object = TensorObject::from(a.value(0));
-  if (object == nullptr) throw Error(ErrorCode::config, a.op(), "tensor: expected a tensor");
-  object->dispose(a.env());
+  Environment::of(a.env()).tensors.dispose(a.env(), a.value(0));
   return a.env().Undefined();
 });
 
