@@ -9,6 +9,25 @@ export type Pieces<R> = Generator<undefined, R, undefined>;
 /** Milliseconds of a turn. */
 const TURN = 2;
 
+/** A turn of the event loop, as long as one piece of work after the other may share it. */
+export class Turn {
+  #start = performance.now();
+
+  /** Whether others should have theirs. */
+  get over(): boolean {
+    return performance.now() - this.#start >= TURN;
+  }
+
+  /**
+   * Lets the event loop serve what is waiting; the next turn starts.
+   * @throws EspalierError `ABORTED`
+   */
+  async end(signal?: AbortSignal, op?: string): Promise<void> {
+    await breathe(signal, op);
+    this.#start = performance.now();
+  }
+}
+
 /** Does all of it in this turn of the event loop. */
 export function atOnce<R>(pieces: Pieces<R>): R {
   for (;;) {
@@ -22,14 +41,12 @@ export function atOnce<R>(pieces: Pieces<R>): R {
  * @throws EspalierError `ABORTED`, after the work's own `finally`, and what the work throws
  */
 export async function inTurns<R>(pieces: Pieces<R>, signal?: AbortSignal, op?: string): Promise<R> {
-  let start = performance.now();
+  const turn = new Turn();
   try {
     for (;;) {
       const piece = pieces.next();
       if (piece.done) return piece.value;
-      if (performance.now() - start < TURN) continue;
-      await breathe(signal, op);
-      start = performance.now();
+      if (turn.over) await turn.end(signal, op);
     }
   } finally {
     // Ends what an abort left half done; nothing when all is done.
