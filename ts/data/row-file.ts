@@ -1,5 +1,5 @@
 import type { FileHandle } from 'node:fs/promises';
-import { breathe } from '../common/abort.js';
+import { Turn } from '../common/pieces.js';
 import { EspalierError } from '../common/errors.js';
 import type { LongOperationOptions } from '../common/events.js';
 import {
@@ -31,9 +31,6 @@ export interface RowFileOptions<R extends object> extends LongOperationOptions {
   /** Most places that the index holds; default 2^20 (16 MB). */
   maxIndex?: number;
 }
-
-/** Milliseconds of work between turns of the event loop. */
-const SLICE_MS = 8;
 
 /**
  * The rows of a text file, read in any order. One pass checks every row and notes where they begin;
@@ -112,7 +109,7 @@ export class RowFile<R extends object> {
     const { kind, maxIndex = 2 ** 20, signal, onProgress } = this.#options;
     const { size } = await this.#handle.stat();
     const scan = scanRecords(this.#handle, this.path, kind, this.#scanOptions(signal));
-    let slice = performance.now();
+    const turn = new Turn();
     for await (const records of scan) {
       for (const record of records) {
         if (this.#rowOf(record) === undefined) continue;
@@ -121,10 +118,7 @@ export class RowFile<R extends object> {
           if (this.#places.length >= maxIndex) this.#thin();
         }
         this.#count++;
-        if (performance.now() - slice > SLICE_MS) {
-          await breathe(signal, 'RowFile.open');
-          slice = performance.now();
-        }
+        if (turn.over) await turn.end(signal, 'RowFile.open');
       }
       const completed = (records.at(-1) as RawRecord).offset;
       onProgress?.({ phase: 'index', completed, total: size, unit: 'bytes' });

@@ -1,4 +1,5 @@
-import { breathe } from '../common/abort.js';
+import { throwIfAborted } from '../common/abort.js';
+import { inTurns, type Pieces, Turn } from '../common/pieces.js';
 import type { Random } from '../common/random.js';
 import type { ModelConfig } from '../formats/model-config.js';
 import { add } from '../ops/add.js';
@@ -7,7 +8,7 @@ import { embedding } from '../ops/embedding.js';
 import { addRmsNorm, rmsNorm } from '../ops/rms-norm.js';
 import { rope } from '../ops/rope.js';
 import { swiglu } from '../ops/swiglu.js';
-import { scope } from '../tensor/scope.js';
+import { scope, scopeInPieces } from '../tensor/scope.js';
 import { Tensor } from '../tensor/tensor.js';
 import { applyLinear } from './apply-linear.js';
 import { attentionProjections, layerAttention } from './attention-block.js';
@@ -44,9 +45,6 @@ interface LayerCache {
 
 /** Bytes that kept keys and values may take; more sequences are written one batch after the other. */
 const MAX_CACHE_BYTES = 64 << 20;
-
-/** Logits that are looked at before the event loop gets its turn. */
-const LOGITS_AT_ONCE = 1 << 17;
 
 /**
  * Lets a model write: every next token is drawn from its own distribution (temperature 1). Keys and
@@ -95,14 +93,15 @@ async function sampleBatch(
     return { keys: Tensor.zeros(size, 'f32', device), values: Tensor.zeros(size, 'f32', device) };
   });
   const weights = new Float64Array(config.vocabSize);
+  const turn = new Turn();
   const sequences = first.map((id) => new Int32Array(length).fill(id));
   try {
     for (let position = 0; position + 1 < length; position++) {
       const ids = Int32Array.from(sequences, (sequence) => sequence[position] as number);
-      const logits = await nextLogits(model, ids, position, caches);
-      const rowsAtOnce = Math.ceil(LOGITS_AT_ONCE / config.vocabSize);
+      throwIfAborted(signal, 'sample');
+      const logits = await nextLogits(model, ids, position, caches, signal);
       for (const [i, sequence] of sequences.entries()) {
-        if (i % rowsAtOnce === 0) await breathe(signal, 'sample');
+        if (turn.over) await turn.end(signal, 'sample');
         const row = logits.subarray(i * config.vocabSize, (i + 1) * config.vocabSize);
         sequence[position + 1] = draw(row, weights, random);
       }
@@ -120,15 +119,18 @@ async function nextLogits(
   ids: Int32Array,
   position: number,
   caches: readonly LayerCache[],
+  signal: AbortSignal | undefined,
 ): Promise<Float32Array> {
-  const logits = scope(() => {
+  const throughLayers = function* (): Pieces<Tensor> {
     const { device } = outer.embedding;
     let x = embedding(Tensor.from(ids, [1, ids.length], { device }), outer.embedding);
     for (const [i, layer] of layers.entries()) {
       x = nextStream(config, layer, x, frequencies, position, caches[i] as LayerCache);
+      yield;
     }
     return headLogits(config, outer, x);
-  });
+  };
+  const logits = await inTurns(scopeInPieces(throughLayers), signal, 'sample');
   try {
     return (await logits.read()) as Float32Array;
   } finally {
