@@ -1,6 +1,6 @@
 import { EspalierError } from '../../ts/common/errors.js';
 import { native } from '../../ts/native/addon.js';
-import { noGrad } from '../../ts/nn/no-grad.js';
+import { noGrad, noGradInPieces } from '../../ts/nn/no-grad.js';
 import { Parameter } from '../../ts/nn/parameter.js';
 import { recompute } from '../../ts/nn/recompute.js';
 import { add } from '../../ts/ops/add.js';
@@ -252,4 +252,21 @@ test('a walk in pieces gives the same bits as at once, and one given up frees wh
   assert.is(whole.steps, 40);
   for (const pieces of [0, 1, 17, 39]) await walk(pieces);
   for (const thing of [seed, p]) thing.dispose();
+});
+
+test('noGrad in pieces records nothing of its own and all of what others do in between', async () => {
+  const p = new Parameter(Tensor.from([3]));
+  const pieces = noGradInPieces(
+    (function* () {
+      yield;
+      return product(p.value, p.value);
+    })(),
+  );
+  pieces.next();
+  const between = product(p.value, p.value);
+  const { value: inside } = pieces.next() as { value: Tensor };
+  assert.is(error(() => inside.backward()).code, 'CONFIG');
+  between.backward();
+  assert.equal(await values(p.grad), [6]);
+  for (const thing of [p, between, inside]) thing.dispose();
 });

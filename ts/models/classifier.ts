@@ -1,9 +1,9 @@
 import { EspalierError } from '../common/errors.js';
-import { atOnce, type Pieces } from '../common/pieces.js';
+import { atOnce, inTurns, type Pieces } from '../common/pieces.js';
 import type { EncoderConfig } from '../formats/encoder-config.js';
 import type { ModelConfig } from '../formats/model-config.js';
 import type { AdapterSet } from '../nn/adapter-set.js';
-import { noGrad } from '../nn/no-grad.js';
+import { noGradInPieces } from '../nn/no-grad.js';
 import type { Parameter } from '../nn/parameter.js';
 import { dropout } from '../ops/dropout.js';
 import { linear } from '../ops/linear.js';
@@ -159,8 +159,12 @@ export class Classifier {
    * @throws EspalierError `SHAPE` for ragged, empty or too long sequences and ids out of range.
    */
   forward(inputIds: InputIds, options: ClassifyOptions = {}): Tensor {
+    return atOnce(this.#forward(inputIds, options));
+  }
+
+  *#forward(inputIds: InputIds, options: ClassifyOptions): Pieces<Tensor> {
     const batch = tokenBatch(inputIds, this.config, options);
-    return atOnce(scopeInPieces(() => this.#logits(batch, this.#context({}))));
+    return yield* scopeInPieces(() => this.#logits(batch, this.#context({})));
   }
 
   /**
@@ -200,7 +204,11 @@ export class Classifier {
     options: ClassifyOptions = {},
     signal?: AbortSignal,
   ): Promise<number[]> {
-    const logits = noGrad(() => this.forward(inputIds, options));
+    const logits = await inTurns(
+      noGradInPieces(this.#forward(inputIds, options)),
+      signal,
+      'classify',
+    );
     try {
       const scores = await settle(logits, signal);
       const classes = this.labels.length;

@@ -1,4 +1,5 @@
 import { EspalierError } from '../common/errors.js';
+import type { Pieces } from '../common/pieces.js';
 
 let recording = true;
 
@@ -31,6 +32,19 @@ function withRecording<R>(state: boolean, body: () => R): R {
  */
 export function noGrad<R>(body: () => R): R {
   return withRecording(false, body);
+}
+
+/** As {@link noGrad}, of work in pieces: what others do between two of them is recorded as ever. */
+export function* noGradInPieces<R>(pieces: Pieces<R>): Pieces<R> {
+  try {
+    for (;;) {
+      const piece = noGrad(() => pieces.next());
+      if (piece.done) return piece.value;
+      yield;
+    }
+  } finally {
+    pieces.return(undefined as R);
+  }
 }
 
 /** Runs `body` with recording on, also inside {@link noGrad}. */

@@ -1,8 +1,9 @@
 import { breathe } from '../common/abort.js';
+import { inTurns } from '../common/pieces.js';
 import type { Batches } from '../data/batches.js';
 import { Classifier } from '../models/classifier.js';
 import type { Decoder } from '../models/decoder.js';
-import { noGrad } from '../nn/no-grad.js';
+import { noGradInPieces } from '../nn/no-grad.js';
 import { settleNumber } from '../tensor/settle.js';
 import { ClassificationTally } from './classification-metrics.js';
 import { targetCount } from './trainer.js';
@@ -30,7 +31,7 @@ export async function evaluateHeldOut(
   let count = 0;
   for await (const batch of data.epoch(0, 0, signal)) {
     await breathe(signal, 'finetune');
-    const loss = noGrad(() => model.loss(batch));
+    const loss = await inTurns(noGradInPieces(model.lossInPieces(batch)), signal, 'finetune');
     const targets = targetCount(batch);
     try {
       sum += (await settleNumber(loss, signal)) * targets;
