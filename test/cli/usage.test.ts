@@ -29,6 +29,12 @@ test('wrong usage exits with 2, one line of cause and one of remedy, and nothing
     [['doctor', '--json', '--json-stream'], /cannot be used with/, /espalier doctor --help/],
     [['doctor', 'extra'], /too many arguments/, /espalier doctor --help/],
     [['inspect'], /missing required argument 'model'/, /espalier inspect --help/],
+    [
+      ['prune', 'model', '--calibration', 'text', '--otput', 'directory'],
+      /required option '--output <dir>' not specified, and there is no option '--otput'/,
+      /espalier prune --help/,
+    ],
+    [['prune', 'model', '--calibration', 'text'], /--output <dir>' not specified$/, /prune --help/],
     [['doctor', '--device', 'tpu'], /Allowed choices are auto, cpu, cuda/, /--help/],
   ];
   for (const [args, cause, remedy] of cases) {

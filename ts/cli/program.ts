@@ -63,9 +63,15 @@ function buildProgram(run: RunVerb, { out, err }: Screens): Command {
           .replace(/^error: /, '')
           .trim()
           .split('\n');
-        const help = `${currentVerb(program)} --help`;
+        const verb = currentVerb(program);
+        // Commander misses a required option before it sees that it was misspelt.
+        const stray = /^required option/.test(cause)
+          ? verb.args.find((argument) => /^--?[a-z]/i.test(argument))
+          : undefined;
+        const what = stray === undefined ? cause : `${cause}, and there is no option '${stray}'`;
+        const help = `${verb === program ? '' : 'espalier '}${verb.name()} --help`;
         const remedy = suggestion?.replace(/^\((.*)\)$/, '$1').replace(/^Did/, 'did') ?? help;
-        write(`${style.red('error:')} ${cause}\n  ${style.dim('try:')} ${remedy}\n`);
+        write(`${style.red('error:')} ${what}\n  ${style.dim('try:')} ${remedy}\n`);
       },
     });
   program.commandsGroup('Verbs:').helpCommand('help [verb]', 'print the help of a verb');
@@ -78,9 +84,7 @@ function buildProgram(run: RunVerb, { out, err }: Screens): Command {
   return program;
 }
 
-/** `espalier VERB` for the verb being parsed, for the hint at its help. */
-function currentVerb(program: Command): string {
-  const verb = program.args[0];
-  const known = program.commands.some((command) => command.name() === verb);
-  return known ? `espalier ${verb}` : 'espalier';
+/** The verb being parsed; the program itself before there is one. */
+function currentVerb(program: Command): Command {
+  return program.commands.find((command) => command.name() === program.args[0]) ?? program;
 }
