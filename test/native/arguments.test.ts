@@ -115,6 +115,7 @@ test('nothing that is made of a handle passes for one', async () => {
   for (const [how, imitation] of Object.entries(imitations)) {
     const error = await fails(() => native().tensorRead(imitation as NativeTensor), 'CONFIG');
     assert.match(error.message, 'expected a tensor', how);
+    await fails(() => native().tensorDispose(imitation as NativeTensor), 'CONFIG');
   }
   assert.equal(await tensor.read(), Float32Array.of(1));
   tensor.dispose();

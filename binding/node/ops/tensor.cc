@@ -215,6 +215,7 @@ const Registration kReadSync("tensorReadSync", [](const Arguments& a) -> Napi::V
 
 // tensorDispose(tensor)
 const Registration kDispose("tensorDispose", [](const Arguments& a) -> Napi::Value {
+  static_cast<void>(a.tensor(0, "tensor"));  // refuses what is none
   Environment::of(a.env()).tensors.dispose(a.env(), a.value(0));
   return a.env().Undefined();
 });
