@@ -81,6 +81,7 @@ export async function windowLosses(
   let pending: Promise<number> | undefined;
   try {
     report(0);
+    await run.pacer.settle(frequencies);
     for (let i = 0; plan.resident && i < config.layers.length; i++) {
       throwIfAborted(signal, 'evaluate');
       layers.push(loadLayer(checkpoint, i, plan.load));
