@@ -47,16 +47,8 @@ interface Share {
   holders: number;
 }
 
-let disposedHandle: NativeTensor | undefined;
-
-/** A share whose handle the addon refuses as disposed, whatever others still hold. */
-function disposedShare(): Share {
-  if (disposedHandle === undefined) {
-    disposedHandle = native().tensorZeros([0], 'u8', 'cpu');
-    native().tensorDispose(disposedHandle);
-  }
-  return { handle: disposedHandle, holders: 0 };
-}
+/** What a disposed tensor holds: a handle that the addon refuses, whatever others still have. */
+const DISPOSED: Share = { handle: Object.freeze({}) as NativeTensor, holders: 0 };
 
 /**
  * A contiguous row-major array in native memory on one device. Ops return tensors at once; their
@@ -71,7 +63,6 @@ export class Tensor {
   /** Where it lives, such as `cpu`. */
   readonly device: string;
   #share: Share;
-  #disposed = false;
 
   /**
    * Wraps a handle of the addon and registers it with the current scope; or holds the content of
@@ -81,7 +72,7 @@ export class Tensor {
    */
   constructor(source: NativeTensor | Tensor) {
     if (source instanceof Tensor) {
-      if (source.#disposed) {
+      if (source.disposed) {
         throw new EspalierError('CONFIG', 'tensor: the tensor has been disposed', { op: 'tensor' });
       }
       this.#share = source.#share;
@@ -135,7 +126,7 @@ export class Tensor {
 
   /** True after `dispose()`. */
   get disposed(): boolean {
-    return this.#disposed;
+    return this.#share === DISPOSED;
   }
 
   /**
@@ -242,11 +233,11 @@ export class Tensor {
 
   /** Lets go of the memory once all queued uses have run. Idempotent. */
   dispose(): void {
-    if (this.#disposed) return;
-    this.#disposed = true;
-    this.#share.holders--;
-    if (this.#share.holders === 0) native().tensorDispose(this.handle);
-    else this.#share = disposedShare();
+    if (this.disposed) return;
+    const share = this.#share;
+    this.#share = DISPOSED;
+    share.holders--;
+    if (share.holders === 0) native().tensorDispose(share.handle);
     currentRecorder()?.disposed(this);
   }
 }
