@@ -28,6 +28,19 @@ export class Turn {
   }
 }
 
+/** The same pieces, each done inside `around`; given up before their end, they are given up too. */
+export function* eachInside<R>(pieces: Pieces<R>, around: <T>(piece: () => T) => T): Pieces<R> {
+  try {
+    for (;;) {
+      const piece = around(() => pieces.next());
+      if (piece.done) return piece.value;
+      yield;
+    }
+  } finally {
+    pieces.return(undefined as R);
+  }
+}
+
 /** Does all of it in this turn of the event loop. */
 export function atOnce<R>(pieces: Pieces<R>): R {
   for (;;) {

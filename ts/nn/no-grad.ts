@@ -1,5 +1,5 @@
 import { EspalierError } from '../common/errors.js';
-import type { Pieces } from '../common/pieces.js';
+import { eachInside, type Pieces } from '../common/pieces.js';
 
 let recording = true;
 
@@ -35,16 +35,8 @@ export function noGrad<R>(body: () => R): R {
 }
 
 /** As {@link noGrad}, of work in pieces: what others do between two of them is recorded as ever. */
-export function* noGradInPieces<R>(pieces: Pieces<R>): Pieces<R> {
-  try {
-    for (;;) {
-      const piece = noGrad(() => pieces.next());
-      if (piece.done) return piece.value;
-      yield;
-    }
-  } finally {
-    pieces.return(undefined as R);
-  }
+export function noGradInPieces<R>(pieces: Pieces<R>): Pieces<R> {
+  return eachInside(pieces, noGrad);
 }
 
 /** Runs `body` with recording on, also inside {@link noGrad}. */

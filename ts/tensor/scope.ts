@@ -1,5 +1,5 @@
 import { EspalierError } from '../common/errors.js';
-import type { Pieces } from '../common/pieces.js';
+import { eachInside, type Pieces } from '../common/pieces.js';
 
 /** What a scope can free. */
 export interface Disposable {
@@ -69,19 +69,17 @@ export function keep<T extends Disposable>(tensor: T): T {
  */
 export function scope<R>(body: () => R): R {
   const inner = new Scope();
-  stack.push(inner);
   try {
-    const result = body();
+    const result = within(inner, body);
     if (result instanceof Promise) {
       result.catch(() => {});
       throw new EspalierError('CONFIG', 'scope: expected a synchronous function, got a promise', {
         op: 'scope',
       });
     }
-    handOver(result, inner, stack.at(-2));
+    handOver(result, inner, stack.at(-1));
     return result;
   } finally {
-    stack.pop();
     inner.close();
   }
 }
@@ -92,26 +90,22 @@ export function scope<R>(body: () => R): R {
  */
 export function* scopeInPieces<R>(body: () => Pieces<R>): Pieces<R> {
   const inner = new Scope();
-  let pieces: Pieces<R> | undefined;
   try {
-    for (;;) {
-      stack.push(inner);
-      let piece: IteratorResult<undefined, R>;
-      try {
-        pieces ??= body();
-        piece = pieces.next();
-      } finally {
-        stack.pop();
-      }
-      if (piece.done) {
-        handOver(piece.value, inner, stack.at(-1));
-        return piece.value;
-      }
-      yield;
-    }
+    const result = yield* eachInside(within(inner, body), (piece) => within(inner, piece));
+    handOver(result, inner, stack.at(-1));
+    return result;
   } finally {
-    pieces?.return(undefined as R);
     inner.close();
+  }
+}
+
+/** Runs `body` with `inner` as the innermost scope. */
+function within<R>(inner: Scope, body: () => R): R {
+  stack.push(inner);
+  try {
+    return body();
+  } finally {
+    stack.pop();
   }
 }
 
